@@ -1,0 +1,52 @@
+# make help lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Stamping by go build itself fails where the checkout belongs to another user; the version above is enough.
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
+
+.PHONY: help run build web test lint schema contract demo bench-api fuzz
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## build and run a server for development on http://localhost:3000 (installs PostgreSQL's programs if missing)
+	@scripts/setup run
+	@$(MAKE) --no-print-directory build
+	@exec scripts/run
+
+build: ## build bin/oven
+	@mkdir -p bin
+	@$(BUILD) -o bin/oven ./cmd/oven
+
+web: ## build the web client into web/dist
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+test: ## install what tests need, then build, vet, check the format and run all tests
+	scripts/setup test
+	$(MAKE) --no-print-directory build
+	go vet ./...
+	@unformatted=$$(gofmt -l $(wildcard cmd db internal test)); \
+		[[ -z $$unformatted ]] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
+	go test -timeout 15m -p 2 ./...
+
+lint: ## golangci-lint, as tools/go.mod pins it
+	go tool -modfile=tools/go.mod golangci-lint run ./...
+
+schema: ## write db/schema.sql from the migrations
+	go run ./db/schemagen
+
+contract: ## compare the API with Misskey's; last line: implemented N / 437, valid M
+	go run ./test/contract
+
+demo: ## walk through a server's main functions; one line a step
+	go run ./test/demo
+
+bench-api: ## measure the API; last line: one JSON object
+	go run ./test/benchapi
+
+fuzz: ## run each fuzz test for FUZZTIME (20s)
+	scripts/fuzz

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"buttersc.one/oven/db"
+	"buttersc.one/oven/internal/app"
+	"buttersc.one/oven/internal/lib/blob"
+	"buttersc.one/oven/internal/lib/config"
+	"buttersc.one/oven/internal/lib/datadir"
+	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/lib/pgserver"
+	"buttersc.one/oven/internal/lib/secret"
+)
+
+// opened is what a command works on; close gives it all back, last first.
+type opened struct {
+	cfg   *config.Config
+	db    *pg.DB
+	log   *slog.Logger
+	steps []func()
+}
+
+func (o *opened) defers(f func()) { o.steps = append(o.steps, f) }
+
+func (o *opened) close() {
+	for i := len(o.steps) - 1; i >= 0; i-- {
+		o.steps[i]()
+	}
+}
+
+func (c *cli) load() (*config.Config, error) { return config.Load(c.Config, os.Environ()) }
+
+func newLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+// attach opens the database for a command: the configured one, or the managed
+// cluster, running or started for the command's duration.
+func (c *cli) attach(ctx context.Context) (*opened, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{cfg: cfg, log: newLog()}
+	dsn := cfg.DatabaseURL
+	if cfg.Managed() {
+		dir, err := datadir.Prepare(cfg.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		srv, err := pgserver.Attach(ctx, pgserver.Options{Dir: dir})
+		if err != nil {
+			return nil, err
+		}
+		o.defers(func() { _ = srv.Stop(context.WithoutCancel(ctx)) })
+		dsn = srv.DSN()
+	}
+	if err := o.connect(ctx, dsn); err != nil {
+		o.close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// connect opens the pool and brings the schema up to date.
+func (o *opened) connect(ctx context.Context, dsn string) error {
+	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 24})
+	if err != nil {
+		return err
+	}
+	o.db = d
+	o.defers(d.Close)
+	n, err := db.Migrate(ctx, d)
+	if err == nil && n > 0 {
+		o.log.Info("database migrated", "steps", n)
+	}
+	return err
+}
+
+// app builds the server on what is open.
+func (o *opened) app(ctx context.Context, workers bool) (*app.App, error) {
+	if err := o.cfg.CheckServe(); err != nil {
+		return nil, err
+	}
+	dir, err := datadir.Prepare(o.cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	box, err := secret.LoadOrCreate(o.cfg.SecretKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	files, err := blob.NewDisk(dir + "/files")
+	if err != nil {
+		return nil, err
+	}
+	o.defers(func() { _ = files.Close() })
+	return app.New(ctx, app.Options{
+		Mode: string(o.cfg.Mode), Origin: o.cfg.URL, Host: o.cfg.Host(), Hostname: o.cfg.Hostname(), Version: version,
+		DB: o.db, Box: box, Files: files, TempDir: dir + "/files", Zone: o.cfg.Location, TrustedProxies: o.cfg.TrustedProxies,
+		PrivateNetworks: o.cfg.AllowedPrivateNetworks, TestHosts: o.cfg.TestHosts, Workers: workers, Log: o.log,
+	})
+}
+
+// prepared is the server for a command: nothing runs, jobs can be inserted.
+func (c *cli) prepared(ctx context.Context) (*opened, *app.App, error) {
+	o, err := c.attach(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := o.app(ctx, false)
+	if err == nil {
+		err = a.Prepare(ctx)
+	}
+	if err != nil {
+		o.close()
+		return nil, nil, err
+	}
+	o.defers(a.Release)
+	return o, a, nil
+}

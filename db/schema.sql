@@ -1,0 +1,750 @@
+-- The schema as the migrations leave it. Written by make schema; a test compares it.
+
+-- owner: auth. Tokens of apps (MiAuth and later OAuth); token_enc until the app has fetched it
+CREATE TABLE "access_token" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	token_hash bytea NOT NULL,
+	token_enc bytea NOT NULL,
+	session text COLLATE "C",
+	name text,
+	description text,
+	icon_url text,
+	permission text[] NOT NULL DEFAULT '{}'::text[],
+	fetched boolean NOT NULL DEFAULT false,
+	last_used_at timestamp with time zone,
+	CONSTRAINT access_token_token_key UNIQUE (token_hash),
+	CONSTRAINT access_token_pkey PRIMARY KEY (id),
+	CONSTRAINT access_token_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX access_token_session_idx ON public.access_token USING btree (session) WHERE (session IS NOT NULL);
+CREATE INDEX access_token_user_idx ON public.access_token USING btree (user_id);
+
+-- owner: auth. What signs a local user in; token_enc is sealed with the server's secret key
+CREATE TABLE "account" (
+	user_id text COLLATE "C" NOT NULL,
+	password_hash text NOT NULL,
+	token_hash bytea NOT NULL,
+	token_enc bytea NOT NULL,
+	email text,
+	email_verified boolean NOT NULL DEFAULT false,
+	two_factor_enabled boolean NOT NULL DEFAULT false,
+	CONSTRAINT account_token_key UNIQUE (token_hash),
+	CONSTRAINT account_pkey PRIMARY KEY (user_id),
+	CONSTRAINT account_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+
+-- owner: relation
+CREATE TABLE "blocking" (
+	id text COLLATE "C" NOT NULL,
+	blocker_id text COLLATE "C" NOT NULL,
+	blockee_id text COLLATE "C" NOT NULL,
+	CONSTRAINT blocking_pair_key UNIQUE (blocker_id, blockee_id),
+	CONSTRAINT blocking_pkey PRIMARY KEY (id),
+	CONSTRAINT blocking_blockee_id_fkey FOREIGN KEY (blockee_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT blocking_blocker_id_fkey FOREIGN KEY (blocker_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX blocking_blockee_idx ON public.blocking USING btree (blockee_id);
+
+-- owner: log. What happened, without gaps; ids only, never text
+CREATE TABLE "change_log" (
+	seq bigint NOT NULL,
+	kind text NOT NULL,
+	object_id text COLLATE "C" NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	data jsonb NOT NULL,
+	at timestamp with time zone NOT NULL,
+	CONSTRAINT change_log_pkey PRIMARY KEY (seq)
+);
+CREATE INDEX change_log_at_idx ON public.change_log USING brin (at);
+
+-- owner: log. Written in business transactions, emptied by the sequencer
+CREATE TABLE "change_stage" (
+	id bigint NOT NULL GENERATED AS IDENTITY,
+	kind text NOT NULL,
+	object_id text COLLATE "C" NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	data jsonb NOT NULL,
+	at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT change_stage_pkey PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+
+-- owner: stats. Totals, folded from the change log
+CREATE TABLE "counter" (
+	name text NOT NULL,
+	value bigint NOT NULL,
+	CONSTRAINT counter_pkey PRIMARY KEY (name)
+) WITH (fillfactor=70);
+
+-- owner: drive. is_link: a remote file known by its address only
+CREATE TABLE "drive_file" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C",
+	user_host text COLLATE "C",
+	md5 text NOT NULL DEFAULT ''::text,
+	name text NOT NULL,
+	type text NOT NULL,
+	size bigint NOT NULL DEFAULT 0,
+	comment text,
+	blurhash text,
+	properties jsonb NOT NULL DEFAULT '{}'::jsonb,
+	url text NOT NULL,
+	thumbnail_url text,
+	uri text COLLATE "C",
+	is_sensitive boolean NOT NULL DEFAULT false,
+	is_link boolean NOT NULL DEFAULT false,
+	CONSTRAINT drive_file_pkey PRIMARY KEY (id),
+	CONSTRAINT drive_file_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE SET NULL
+);
+CREATE INDEX drive_file_uri_idx ON public.drive_file USING btree (uri) WHERE (uri IS NOT NULL);
+CREATE INDEX drive_file_url_idx ON public.drive_file USING btree (url) WHERE (NOT is_link);
+CREATE INDEX drive_file_user_idx ON public.drive_file USING btree (user_id, id DESC);
+
+-- owner: emoji. Custom emoji, local (host NULL) and remote
+CREATE TABLE "emoji" (
+	id text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	host text COLLATE "C",
+	category text,
+	original_url text NOT NULL,
+	public_url text NOT NULL DEFAULT ''::text,
+	uri text COLLATE "C",
+	type text,
+	aliases text[] NOT NULL DEFAULT '{}'::text[],
+	license text,
+	local_only boolean NOT NULL DEFAULT false,
+	is_sensitive boolean NOT NULL DEFAULT false,
+	role_ids text[] NOT NULL DEFAULT '{}'::text[],
+	updated_at timestamp with time zone,
+	CONSTRAINT emoji_name_host_key UNIQUE NULLS NOT DISTINCT (name, host),
+	CONSTRAINT emoji_pkey PRIMARY KEY (id)
+);
+
+-- owner: delivery. Sets of endpoints, each stored once; digest is of the sorted ids
+CREATE TABLE "fed_audience" (
+	audience_id bigint NOT NULL GENERATED AS IDENTITY,
+	digest bytea NOT NULL,
+	endpoints integer[] NOT NULL,
+	CONSTRAINT fed_audience_digest_key UNIQUE (digest),
+	CONSTRAINT fed_audience_pkey PRIMARY KEY (audience_id)
+);
+
+-- owner: delivery. What is done: all up to acked that was for the endpoint, and the numbers in above (differences, as varints). skipped: numbers passed because they were too old
+CREATE TABLE "fed_cursor" (
+	endpoint_id integer NOT NULL,
+	stream_id bigint NOT NULL,
+	acked bigint NOT NULL,
+	above bytea NOT NULL DEFAULT '\x'::bytea,
+	skipped bigint NOT NULL DEFAULT 0,
+	CONSTRAINT fed_cursor_pkey PRIMARY KEY (endpoint_id, stream_id),
+	CONSTRAINT fed_cursor_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES fed_stream(stream_id)
+) WITH (fillfactor=50);
+
+-- owner: delivery. Inboxes; gone_at: when it last answered that it does not exist
+CREATE TABLE "fed_endpoint" (
+	endpoint_id integer NOT NULL GENERATED AS IDENTITY,
+	host_id integer NOT NULL,
+	url text COLLATE "C" NOT NULL,
+	shared boolean NOT NULL DEFAULT false,
+	gone_at timestamp with time zone,
+	CONSTRAINT fed_endpoint_url_key UNIQUE (url),
+	CONSTRAINT fed_endpoint_pkey PRIMARY KEY (endpoint_id),
+	CONSTRAINT fed_endpoint_host_id_fkey FOREIGN KEY (host_id) REFERENCES fed_host(host_id)
+);
+
+-- owner: delivery. Single activities that are tried again after the cursor has passed them, and those of the same object that wait behind them
+CREATE TABLE "fed_exception" (
+	endpoint_id integer NOT NULL,
+	stream_id bigint NOT NULL,
+	seq bigint NOT NULL,
+	attempts integer NOT NULL,
+	next_at timestamp with time zone NOT NULL,
+	reason text NOT NULL,
+	CONSTRAINT fed_exception_pkey PRIMARY KEY (endpoint_id, stream_id, seq),
+	CONSTRAINT fed_exception_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES fed_stream(stream_id)
+);
+
+-- owner: delivery. Authorities that are delivered to and how they do: fails in a row (0: up), next_try while failing; refused counts activities given up because the host would not have them, last_refused is the newest
+CREATE TABLE "fed_host" (
+	host_id integer NOT NULL GENERATED AS IDENTITY,
+	host text COLLATE "C" NOT NULL,
+	fails integer NOT NULL DEFAULT 0,
+	fail_since timestamp with time zone,
+	next_try timestamp with time zone,
+	last_ok timestamp with time zone,
+	last_error text NOT NULL DEFAULT ''::text,
+	refused bigint NOT NULL DEFAULT 0,
+	last_refused text NOT NULL DEFAULT ''::text,
+	paused boolean NOT NULL DEFAULT false,
+	CONSTRAINT fed_host_host_key UNIQUE (host),
+	CONSTRAINT fed_host_pkey PRIMARY KEY (host_id)
+) WITH (fillfactor=70);
+CREATE INDEX fed_host_paused_idx ON public.fed_host USING btree (host_id) WHERE paused;
+
+-- owner: inbox. Activities that were accepted and wait to be handled. state: 0 due at next_at, 1 waits for a fetch, 2 failed for good
+CREATE TABLE "fed_inbox" (
+	id bigint NOT NULL GENERATED AS IDENTITY,
+	received_at timestamp with time zone NOT NULL DEFAULT now(),
+	host text COLLATE "C" NOT NULL,
+	actor text COLLATE "C" NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	hash bytea NOT NULL,
+	object_key bigint NOT NULL,
+	lane smallint NOT NULL,
+	body bytea,
+	state smallint NOT NULL DEFAULT 0,
+	attempts integer NOT NULL DEFAULT 0,
+	next_at timestamp with time zone NOT NULL DEFAULT now(),
+	waits_for text COLLATE "C",
+	fetches integer NOT NULL DEFAULT 0,
+	last_error text,
+	CONSTRAINT fed_inbox_hash_key UNIQUE (hash),
+	CONSTRAINT fed_inbox_pkey PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+CREATE INDEX fed_inbox_due_idx ON public.fed_inbox USING btree (lane, id) WHERE (state = 0);
+CREATE INDEX fed_inbox_object_idx ON public.fed_inbox USING btree (object_key, id) WHERE (state < 2);
+CREATE INDEX fed_inbox_waits_idx ON public.fed_inbox USING btree (waits_for) WHERE (state = 1);
+
+-- owner: delivery. Keys of local actors, sealed with the server's secret key. They outlive the account, whose Delete is still to be signed
+CREATE TABLE "fed_key" (
+	key_id bigint NOT NULL GENERATED AS IDENTITY,
+	actor_id text COLLATE "C" NOT NULL,
+	key_uri text COLLATE "C" NOT NULL,
+	private_enc bytea NOT NULL,
+	public_pem text NOT NULL,
+	created_at timestamp with time zone NOT NULL DEFAULT now(),
+	retired_at timestamp with time zone,
+	CONSTRAINT fed_key_pkey PRIMARY KEY (key_id)
+);
+CREATE UNIQUE INDEX fed_key_actor_key ON public.fed_key USING btree (actor_id) WHERE (retired_at IS NULL);
+
+-- owner: delivery. The same for bulk streams
+CREATE TABLE "fed_log_bulk" (
+	day date NOT NULL,
+	stream_id bigint NOT NULL,
+	seq bigint NOT NULL,
+	ord bigint NOT NULL,
+	after_direct bigint NOT NULL,
+	after_fanout bigint NOT NULL,
+	after_background bigint NOT NULL,
+	object_key bigint NOT NULL,
+	audience_id bigint,
+	extra integer[] NOT NULL,
+	activity_id text COLLATE "C" NOT NULL,
+	type text NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	body bytea NOT NULL,
+	CONSTRAINT fed_log_bulk_pkey PRIMARY KEY (stream_id, seq, day)
+) PARTITION BY RANGE (day);
+CREATE INDEX fed_log_bulk_object_idx ON ONLY public.fed_log_bulk USING btree (object_key) WHERE (type <> ALL (ARRAY['Delete'::text, 'Undo'::text]));
+
+-- owner: delivery. Activities of the direct, fanout and background streams, numbered without gaps; an empty body is not sent. A partition a day, kept 7 days
+CREATE TABLE "fed_log_live" (
+	day date NOT NULL,
+	stream_id bigint NOT NULL,
+	seq bigint NOT NULL,
+	ord bigint NOT NULL,
+	after_direct bigint NOT NULL,
+	after_fanout bigint NOT NULL,
+	after_background bigint NOT NULL,
+	object_key bigint NOT NULL,
+	audience_id bigint,
+	extra integer[] NOT NULL,
+	activity_id text COLLATE "C" NOT NULL,
+	type text NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	body bytea NOT NULL,
+	CONSTRAINT fed_log_live_pkey PRIMARY KEY (stream_id, seq, day)
+) PARTITION BY RANGE (day);
+CREATE INDEX fed_log_live_object_idx ON ONLY public.fed_log_live USING btree (object_key) WHERE (type <> ALL (ARRAY['Delete'::text, 'Undo'::text]));
+
+-- owner: delivery. Ids of what was deleted and undone, kept 90 days: longer than the activities themselves, for servers that were away
+CREATE TABLE "fed_log_tomb" (
+	day date NOT NULL,
+	ord bigint NOT NULL,
+	audience_id bigint,
+	extra integer[] NOT NULL,
+	activity_id text COLLATE "C" NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	CONSTRAINT fed_log_tomb_pkey PRIMARY KEY (ord, day)
+) PARTITION BY RANGE (day);
+
+-- owner: inbox. Hashes of activity ids that have been handled, for 14 days
+CREATE TABLE "fed_seen" (
+	hash bytea NOT NULL,
+	day date NOT NULL DEFAULT CURRENT_DATE,
+	CONSTRAINT fed_seen_pkey PRIMARY KEY (hash)
+);
+CREATE INDEX fed_seen_day_idx ON public.fed_seen USING btree (day);
+
+-- owner: delivery. Activities written in business transactions, emptied by the sequencer
+CREATE TABLE "fed_stage" (
+	id bigint NOT NULL GENERATED AS IDENTITY,
+	stream_id bigint NOT NULL,
+	activity_id text COLLATE "C" NOT NULL,
+	type text NOT NULL,
+	actor_id text COLLATE "C" NOT NULL,
+	object_key bigint NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	audience_id bigint,
+	extra integer[] NOT NULL DEFAULT '{}'::integer[],
+	body bytea NOT NULL,
+	CONSTRAINT fed_stage_pkey PRIMARY KEY (id),
+	CONSTRAINT fed_stage_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES fed_stream(stream_id)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+CREATE INDEX fed_stage_object_idx ON public.fed_stage USING btree (object_key);
+
+-- owner: delivery. Logs that are numbered apart; 0 to 3 are one for each class and are never removed
+CREATE TABLE "fed_stream" (
+	stream_id bigint NOT NULL,
+	class smallint NOT NULL,
+	next_seq bigint NOT NULL DEFAULT 1,
+	CONSTRAINT fed_stream_pkey PRIMARY KEY (stream_id)
+) WITH (fillfactor=50);
+
+-- owner: inbox. Hashes of ids that were deleted or undone before they came
+CREATE TABLE "fed_tombstone" (
+	hash bytea NOT NULL,
+	until timestamp with time zone NOT NULL,
+	CONSTRAINT fed_tombstone_pkey PRIMARY KEY (hash)
+);
+CREATE INDEX fed_tombstone_until_idx ON public.fed_tombstone USING btree (until);
+
+-- owner: relation. activity_id is the Follow's, echoed by Accept and Reject
+CREATE TABLE "follow_request" (
+	id text COLLATE "C" NOT NULL,
+	follower_id text COLLATE "C" NOT NULL,
+	followee_id text COLLATE "C" NOT NULL,
+	activity_id text,
+	with_replies boolean NOT NULL DEFAULT false,
+	CONSTRAINT follow_request_pair_key UNIQUE (follower_id, followee_id),
+	CONSTRAINT follow_request_pkey PRIMARY KEY (id),
+	CONSTRAINT follow_request_followee_id_fkey FOREIGN KEY (followee_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT follow_request_follower_id_fkey FOREIGN KEY (follower_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX follow_request_followee_idx ON public.follow_request USING btree (followee_id, id DESC);
+
+-- owner: relation
+CREATE TABLE "following" (
+	id text COLLATE "C" NOT NULL,
+	follower_id text COLLATE "C" NOT NULL,
+	followee_id text COLLATE "C" NOT NULL,
+	follower_host text COLLATE "C",
+	followee_host text COLLATE "C",
+	notify text,
+	with_replies boolean NOT NULL DEFAULT false,
+	CONSTRAINT following_pair_key UNIQUE (follower_id, followee_id),
+	CONSTRAINT following_pkey PRIMARY KEY (id),
+	CONSTRAINT following_followee_id_fkey FOREIGN KEY (followee_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT following_follower_id_fkey FOREIGN KEY (follower_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT following_not_self CHECK ((follower_id <> followee_id)),
+	CONSTRAINT following_notify_check CHECK ((notify = 'normal'::text))
+);
+CREATE INDEX following_followee_idx ON public.following USING btree (followee_id, id DESC);
+CREATE INDEX following_follower_idx ON public.following USING btree (follower_id, id DESC);
+CREATE INDEX following_remote_idx ON public.following USING btree (followee_id, follower_id) WHERE (follower_host IS NOT NULL);
+
+-- owner: instance. Other servers, by authority
+CREATE TABLE "instance" (
+	id text COLLATE "C" NOT NULL,
+	host text COLLATE "C" NOT NULL,
+	first_retrieved_at timestamp with time zone NOT NULL DEFAULT now(),
+	info_updated_at timestamp with time zone,
+	software_name text,
+	software_version text,
+	name text,
+	description text,
+	maintainer_name text,
+	maintainer_email text,
+	icon_url text,
+	favicon_url text,
+	theme_color text,
+	open_registrations boolean,
+	suspension text NOT NULL DEFAULT 'none'::text,
+	is_silenced boolean NOT NULL DEFAULT false,
+	moderation_note text NOT NULL DEFAULT ''::text,
+	CONSTRAINT instance_host_key UNIQUE (host),
+	CONSTRAINT instance_pkey PRIMARY KEY (id),
+	CONSTRAINT instance_suspension_check CHECK ((suspension = ANY (ARRAY['none'::text, 'manuallySuspended'::text, 'goneSuspended'::text, 'autoSuspendedForNotResponding'::text])))
+);
+
+-- owner: log. How far each durable consumer has come
+CREATE TABLE "log_cursor" (
+	name text NOT NULL,
+	seq bigint NOT NULL,
+	moved_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT log_cursor_pkey PRIMARY KEY (name)
+) WITH (fillfactor=50);
+
+-- owner: log
+CREATE TABLE "log_head" (
+	name text NOT NULL,
+	next_seq bigint NOT NULL,
+	CONSTRAINT log_head_pkey PRIMARY KEY (name)
+);
+
+-- owner: meta. Settings that administrators change while the server runs
+CREATE TABLE "meta" (
+	one boolean NOT NULL DEFAULT true,
+	settings jsonb NOT NULL DEFAULT '{}'::jsonb,
+	updated_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT meta_pkey PRIMARY KEY (one),
+	CONSTRAINT meta_one_check CHECK (one)
+);
+
+-- owner: relation. A row past expires_at counts for nothing
+CREATE TABLE "muting" (
+	id text COLLATE "C" NOT NULL,
+	muter_id text COLLATE "C" NOT NULL,
+	mutee_id text COLLATE "C" NOT NULL,
+	expires_at timestamp with time zone,
+	CONSTRAINT muting_pair_key UNIQUE (muter_id, mutee_id),
+	CONSTRAINT muting_pkey PRIMARY KEY (id),
+	CONSTRAINT muting_mutee_id_fkey FOREIGN KEY (mutee_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX muting_mutee_idx ON public.muting USING btree (mutee_id);
+
+-- owner: meta. Running processes; the slot is the node part of ids
+CREATE TABLE "node" (
+	slot integer NOT NULL,
+	boot uuid NOT NULL,
+	lease_until timestamp with time zone NOT NULL,
+	CONSTRAINT node_pkey PRIMARY KEY (slot)
+);
+
+-- owner: note. Changes by edits only; what changes often is in note_stat. reply_id and renote_id may name notes that are gone
+CREATE TABLE "note" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	user_host text COLLATE "C",
+	text text,
+	cw text,
+	visibility text NOT NULL,
+	local_only boolean NOT NULL DEFAULT false,
+	reaction_acceptance text,
+	reply_id text COLLATE "C",
+	reply_user_id text COLLATE "C",
+	reply_user_host text COLLATE "C",
+	renote_id text COLLATE "C",
+	renote_user_id text COLLATE "C",
+	renote_user_host text COLLATE "C",
+	thread_id text COLLATE "C",
+	channel_id text COLLATE "C",
+	uri text COLLATE "C",
+	url text,
+	file_ids text[] COLLATE "C" NOT NULL DEFAULT '{}'::text[],
+	visible_user_ids text[] COLLATE "C" NOT NULL DEFAULT '{}'::text[],
+	mentions text[] COLLATE "C" NOT NULL DEFAULT '{}'::text[],
+	emojis text[] NOT NULL DEFAULT '{}'::text[],
+	tags text[] NOT NULL DEFAULT '{}'::text[],
+	has_poll boolean NOT NULL DEFAULT false,
+	is_pure_renote boolean NOT NULL GENERATED ALWAYS AS ((renote_id IS NOT NULL) AND (text IS NULL) AND (cw IS NULL) AND (reply_id IS NULL) AND (NOT has_poll) AND (file_ids = '{}'::text[])) STORED,
+	updated_at timestamp with time zone,
+	audience_id bigint,
+	audience_extra integer[],
+	CONSTRAINT note_uri_key UNIQUE (uri),
+	CONSTRAINT note_pkey PRIMARY KEY (id),
+	CONSTRAINT note_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT note_not_own_reply CHECK (((reply_id <> id) AND (renote_id <> id))),
+	CONSTRAINT note_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'home'::text, 'followers'::text, 'specified'::text])))
+);
+CREATE INDEX note_files_idx ON public.note USING gin (file_ids) WHERE (file_ids <> '{}'::text[]);
+CREATE INDEX note_local_idx ON public.note USING btree (id DESC) WHERE ((user_host IS NULL) AND (visibility = 'public'::text) AND (channel_id IS NULL));
+CREATE INDEX note_mentions_idx ON public.note USING gin (mentions) WHERE (mentions <> '{}'::text[]);
+CREATE INDEX note_public_idx ON public.note USING btree (id DESC) WHERE ((visibility = 'public'::text) AND (channel_id IS NULL));
+CREATE INDEX note_renote_idx ON public.note USING btree (renote_id, id DESC) WHERE (renote_id IS NOT NULL);
+CREATE INDEX note_reply_idx ON public.note USING btree (reply_id, id DESC) WHERE (reply_id IS NOT NULL);
+CREATE INDEX note_tags_idx ON public.note USING gin (tags) WHERE (tags <> '{}'::text[]);
+CREATE INDEX note_user_idx ON public.note USING btree (user_id, id DESC);
+CREATE INDEX note_visible_users_idx ON public.note USING gin (visible_user_ids) WHERE (visible_user_ids <> '{}'::text[]);
+
+-- owner: note
+CREATE TABLE "note_favorite" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	CONSTRAINT note_favorite_key UNIQUE (user_id, note_id),
+	CONSTRAINT note_favorite_pkey PRIMARY KEY (id),
+	CONSTRAINT note_favorite_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE,
+	CONSTRAINT note_favorite_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX note_favorite_note_idx ON public.note_favorite USING btree (note_id);
+
+-- owner: note. Endpoints outside the audience that are known to hold a public or home note
+CREATE TABLE "note_holder" (
+	note_id text COLLATE "C" NOT NULL,
+	endpoint_id integer NOT NULL,
+	CONSTRAINT note_holder_pkey PRIMARY KEY (note_id, endpoint_id),
+	CONSTRAINT note_holder_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
+);
+
+-- owner: reaction. uri is the Like's, of a remote user
+CREATE TABLE "note_reaction" (
+	id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	reaction text NOT NULL,
+	uri text COLLATE "C",
+	CONSTRAINT note_reaction_key UNIQUE (user_id, note_id),
+	CONSTRAINT note_reaction_pkey PRIMARY KEY (id),
+	CONSTRAINT note_reaction_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE,
+	CONSTRAINT note_reaction_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX note_reaction_note_idx ON public.note_reaction USING btree (note_id, id DESC);
+CREATE INDEX note_reaction_uri_idx ON public.note_reaction USING btree (uri) WHERE (uri IS NOT NULL);
+
+-- owner: note. Counts of a note; reaction_pairs are the first 16 as user/reaction
+CREATE TABLE "note_stat" (
+	note_id text COLLATE "C" NOT NULL,
+	renote_count integer NOT NULL DEFAULT 0,
+	replies_count integer NOT NULL DEFAULT 0,
+	clipped_count integer NOT NULL DEFAULT 0,
+	reactions jsonb NOT NULL DEFAULT '{}'::jsonb,
+	reaction_pairs text[] NOT NULL DEFAULT '{}'::text[],
+	CONSTRAINT note_stat_pkey PRIMARY KEY (note_id),
+	CONSTRAINT note_stat_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
+) WITH (fillfactor=70);
+
+-- owner: note
+CREATE TABLE "note_thread_muting" (
+	user_id text COLLATE "C" NOT NULL,
+	thread_id text COLLATE "C" NOT NULL,
+	CONSTRAINT note_thread_muting_pkey PRIMARY KEY (user_id, thread_id),
+	CONSTRAINT note_thread_muting_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+
+-- owner: notification. data: reaction, choice and the like
+CREATE TABLE "notification" (
+	id text COLLATE "C" NOT NULL,
+	notifiee_id text COLLATE "C" NOT NULL,
+	type text NOT NULL,
+	notifier_id text COLLATE "C",
+	note_id text COLLATE "C",
+	data jsonb NOT NULL DEFAULT '{}'::jsonb,
+	CONSTRAINT notification_pkey PRIMARY KEY (id),
+	CONSTRAINT notification_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE,
+	CONSTRAINT notification_notifiee_id_fkey FOREIGN KEY (notifiee_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT notification_notifier_id_fkey FOREIGN KEY (notifier_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX notification_note_idx ON public.notification USING btree (note_id) WHERE (note_id IS NOT NULL);
+CREATE INDEX notification_notifiee_idx ON public.notification USING btree (notifiee_id, id DESC);
+CREATE INDEX notification_notifier_idx ON public.notification USING btree (notifier_id) WHERE (notifier_id IS NOT NULL);
+
+-- owner: notification. All up to last_id is read
+CREATE TABLE "notification_read" (
+	user_id text COLLATE "C" NOT NULL,
+	last_id text COLLATE "C" NOT NULL,
+	CONSTRAINT notification_read_pkey PRIMARY KEY (user_id),
+	CONSTRAINT notification_read_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+
+-- owner: note. ended: its end has been told; published_at: when the tallies were last sent out
+CREATE TABLE "poll" (
+	note_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	user_host text COLLATE "C",
+	multiple boolean NOT NULL,
+	choices text[] NOT NULL,
+	votes integer[] NOT NULL,
+	expires_at timestamp with time zone,
+	ended boolean NOT NULL DEFAULT false,
+	published_at timestamp with time zone,
+	CONSTRAINT poll_pkey PRIMARY KEY (note_id),
+	CONSTRAINT poll_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
+);
+CREATE INDEX poll_due_idx ON public.poll USING btree (expires_at) WHERE ((NOT ended) AND (expires_at IS NOT NULL));
+
+-- owner: note
+CREATE TABLE "poll_vote" (
+	id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	choice integer NOT NULL,
+	CONSTRAINT poll_vote_key UNIQUE (user_id, note_id, choice),
+	CONSTRAINT poll_vote_pkey PRIMARY KEY (id),
+	CONSTRAINT poll_vote_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE,
+	CONSTRAINT poll_vote_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX poll_vote_note_idx ON public.poll_vote USING btree (note_id);
+
+-- owner: relation
+CREATE TABLE "renote_muting" (
+	id text COLLATE "C" NOT NULL,
+	muter_id text COLLATE "C" NOT NULL,
+	mutee_id text COLLATE "C" NOT NULL,
+	CONSTRAINT renote_muting_pair_key UNIQUE (muter_id, mutee_id),
+	CONSTRAINT renote_muting_pkey PRIMARY KEY (id),
+	CONSTRAINT renote_muting_mutee_id_fkey FOREIGN KEY (mutee_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT renote_muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+
+-- owner: meta. What is decided once, at the first start
+CREATE TABLE "server" (
+	one boolean NOT NULL DEFAULT true,
+	id_method text NOT NULL,
+	secret_fingerprint text NOT NULL,
+	origin text NOT NULL,
+	created_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT server_pkey PRIMARY KEY (one),
+	CONSTRAINT server_one_check CHECK (one)
+);
+
+-- owner: auth. Sign-ins, good and failed; no request headers
+CREATE TABLE "signin" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	ip text NOT NULL,
+	success boolean NOT NULL,
+	CONSTRAINT signin_pkey PRIMARY KEY (id),
+	CONSTRAINT signin_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX signin_user_idx ON public.signin USING btree (user_id, id DESC);
+
+-- owner: auth. Names are never given out twice
+CREATE TABLE "used_username" (
+	username_lower text COLLATE "C" NOT NULL,
+	at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT used_username_pkey PRIMARY KEY (username_lower)
+);
+
+-- owner: user. Accounts. host is the acct's, actor_host the uri's; both NULL for accounts of this server
+CREATE TABLE "user" (
+	id text COLLATE "C" NOT NULL,
+	username text NOT NULL,
+	username_lower text COLLATE "C" NOT NULL,
+	host text COLLATE "C",
+	actor_host text COLLATE "C",
+	uri text COLLATE "C",
+	url text,
+	name text,
+	inbox text,
+	shared_inbox text,
+	featured text,
+	followers_uri text COLLATE "C",
+	following_uri text COLLATE "C",
+	outbox text,
+	avatar_id text COLLATE "C",
+	banner_id text COLLATE "C",
+	avatar_url text,
+	banner_url text,
+	avatar_blurhash text,
+	banner_blurhash text,
+	avatar_decorations jsonb NOT NULL DEFAULT '[]'::jsonb,
+	emojis text[] NOT NULL DEFAULT '{}'::text[],
+	tags text[] NOT NULL DEFAULT '{}'::text[],
+	is_root boolean NOT NULL DEFAULT false,
+	is_bot boolean NOT NULL DEFAULT false,
+	is_cat boolean NOT NULL DEFAULT false,
+	is_locked boolean NOT NULL DEFAULT false,
+	is_explorable boolean NOT NULL DEFAULT true,
+	is_suspended boolean NOT NULL DEFAULT false,
+	is_deleted boolean NOT NULL DEFAULT false,
+	is_system boolean NOT NULL DEFAULT false,
+	hide_online_status boolean NOT NULL DEFAULT false,
+	moved_to_uri text,
+	moved_at timestamp with time zone,
+	also_known_as text[],
+	updated_at timestamp with time zone,
+	last_fetched_at timestamp with time zone,
+	CONSTRAINT user_uri_key UNIQUE (uri),
+	CONSTRAINT user_username_lower_host_key UNIQUE NULLS NOT DISTINCT (username_lower, host),
+	CONSTRAINT user_pkey PRIMARY KEY (id),
+	CONSTRAINT user_remote_has_actor_host CHECK (((host IS NULL) = (actor_host IS NULL))),
+	CONSTRAINT user_remote_has_uri CHECK (((host IS NULL) = (uri IS NULL)))
+);
+CREATE INDEX user_actor_host_idx ON public."user" USING btree (actor_host) WHERE (actor_host IS NOT NULL);
+CREATE INDEX user_host_idx ON public."user" USING btree (host, id) WHERE (host IS NOT NULL);
+
+-- owner: user. Addresses that led to an actor whose id is another
+CREATE TABLE "user_alias" (
+	uri text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	seen_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT user_alias_pkey PRIMARY KEY (uri),
+	CONSTRAINT user_alias_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_alias_user_idx ON public.user_alias USING btree (user_id);
+
+-- owner: profile
+CREATE TABLE "user_note_pining" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	CONSTRAINT user_note_pining_key UNIQUE (user_id, note_id),
+	CONSTRAINT user_note_pining_pkey PRIMARY KEY (id),
+	CONSTRAINT user_note_pining_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE,
+	CONSTRAINT user_note_pining_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_note_pining_note_idx ON public.user_note_pining USING btree (note_id);
+
+-- owner: user. What only a profile page or the account itself needs
+CREATE TABLE "user_profile" (
+	user_id text COLLATE "C" NOT NULL,
+	description text,
+	followed_message text,
+	fields jsonb NOT NULL DEFAULT '[]'::jsonb,
+	verified_links text[] NOT NULL DEFAULT '{}'::text[],
+	location text,
+	birthday text,
+	lang text,
+	following_visibility text NOT NULL DEFAULT 'public'::text,
+	followers_visibility text NOT NULL DEFAULT 'public'::text,
+	public_reactions boolean NOT NULL DEFAULT true,
+	auto_accept_followed boolean NOT NULL DEFAULT true,
+	careful_bot boolean NOT NULL DEFAULT false,
+	no_crawle boolean NOT NULL DEFAULT false,
+	prevent_ai_learning boolean NOT NULL DEFAULT true,
+	always_mark_nsfw boolean NOT NULL DEFAULT false,
+	auto_sensitive boolean NOT NULL DEFAULT false,
+	inject_featured_note boolean NOT NULL DEFAULT true,
+	receive_announcement_email boolean NOT NULL DEFAULT true,
+	muted_words jsonb NOT NULL DEFAULT '[]'::jsonb,
+	hard_muted_words jsonb NOT NULL DEFAULT '[]'::jsonb,
+	muted_instances text[] NOT NULL DEFAULT '{}'::text[],
+	notification_recieve_config jsonb NOT NULL DEFAULT '{}'::jsonb,
+	email_notification_types text[] NOT NULL DEFAULT '{follow,receiveFollowRequest}'::text[],
+	logged_in_dates date[] NOT NULL DEFAULT '{}'::date[],
+	achievements jsonb NOT NULL DEFAULT '[]'::jsonb,
+	moderation_note text NOT NULL DEFAULT ''::text,
+	CONSTRAINT user_profile_pkey PRIMARY KEY (user_id),
+	CONSTRAINT user_profile_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT user_profile_followers_visibility_check CHECK ((followers_visibility = ANY (ARRAY['public'::text, 'followers'::text, 'private'::text]))),
+	CONSTRAINT user_profile_following_visibility_check CHECK ((following_visibility = ANY (ARRAY['public'::text, 'followers'::text, 'private'::text])))
+);
+
+-- owner: user. Keys of remote actors
+CREATE TABLE "user_publickey" (
+	key_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	pem text NOT NULL,
+	fetched_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT user_publickey_pkey PRIMARY KEY (key_id),
+	CONSTRAINT user_publickey_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_publickey_user_idx ON public.user_publickey USING btree (user_id);
+
+-- owner: user. Journal: an acct came back with another actor id, and the old row was moved aside
+CREATE TABLE "user_rebirth" (
+	id bigint NOT NULL GENERATED AS IDENTITY,
+	acct text COLLATE "C" NOT NULL,
+	old_user_id text COLLATE "C" NOT NULL,
+	old_uri text COLLATE "C" NOT NULL,
+	new_uri text COLLATE "C" NOT NULL,
+	at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT user_rebirth_pkey PRIMARY KEY (id)
+);
+
+-- owner: user. What changes often about an account
+CREATE TABLE "user_stat" (
+	user_id text COLLATE "C" NOT NULL,
+	notes_count integer NOT NULL DEFAULT 0,
+	followers_count integer NOT NULL DEFAULT 0,
+	following_count integer NOT NULL DEFAULT 0,
+	last_active_at timestamp with time zone,
+	CONSTRAINT user_stat_pkey PRIMARY KEY (user_id),
+	CONSTRAINT user_stat_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+) WITH (fillfactor=70);

@@ -1,0 +1,399 @@
+// Package app is in charge of putting the house together: it builds everything
+// with plain constructors, plugs the slices into the sockets, and starts and
+// stops them.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"buttersc.one/oven/db"
+	"buttersc.one/oven/internal/auth"
+	"buttersc.one/oven/internal/drive"
+	"buttersc.one/oven/internal/emoji"
+	"buttersc.one/oven/internal/federation"
+	"buttersc.one/oven/internal/instance"
+	"buttersc.one/oven/internal/lib/blob"
+	"buttersc.one/oven/internal/lib/httpsig"
+	"buttersc.one/oven/internal/lib/id"
+	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/note"
+	"buttersc.one/oven/internal/notification"
+	"buttersc.one/oven/internal/profile"
+	"buttersc.one/oven/internal/reaction"
+	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/role"
+	"buttersc.one/oven/internal/site"
+	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/delivery"
+	"buttersc.one/oven/internal/socket/doctor"
+	"buttersc.one/oven/internal/socket/event"
+	"buttersc.one/oven/internal/socket/inbox"
+	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/remote"
+	"buttersc.one/oven/internal/socket/stream"
+	"buttersc.one/oven/internal/stats"
+	"buttersc.one/oven/internal/timeline"
+	"buttersc.one/oven/internal/user"
+)
+
+// MisskeyVersion is whose API is answered; clients look at it.
+const MisskeyVersion = "2026.5.1"
+
+// Options are what an App is made of.
+type Options struct {
+	Mode            string // production, development, test
+	Origin          string
+	Host, Hostname  string // of Origin, in binding form
+	Version         string // Oven's
+	DB              *pg.DB // migrated
+	Box             *secret.Box
+	Files           blob.Store
+	TempDir         string
+	Zone            *time.Location
+	TrustedProxies  []netip.Prefix
+	PrivateNetworks []netip.Prefix
+	TestHosts       map[string]netip.AddrPort
+	Workers         bool // work jobs, deliveries and the inbox here
+	Log             *slog.Logger
+}
+
+// App is the whole server.
+type App struct {
+	o     Options
+	clock *clock
+	node  *meta.Node
+
+	Log      *log.Log
+	Bus      *event.Bus
+	Jobs     *job.Queue
+	Hub      *stream.Hub
+	API      *api.Server
+	Stream   *stream.Server
+	Inbox    *inbox.Service
+	Delivery *delivery.Service
+	Remote   *remote.Client
+
+	Meta          *meta.Service
+	Roles         *role.Service
+	Instances     *instance.Service
+	Emojis        *emoji.Service
+	Users         *user.Service
+	Auth          *auth.Service
+	Relations     *relation.Service
+	Drive         *drive.Service
+	Notes         *note.Service
+	Reactions     *reaction.Service
+	Timelines     *timeline.Service
+	Notifications *notification.Service
+	Stats         *stats.Service
+	Profiles      *profile.Service
+	Federation    *federation.Service
+	Site          *site.Service
+
+	routes []api.Route
+	ready  chan struct{}
+	ingest bool // activities from other servers are taken in
+}
+
+// late lends services to those that are built before them.
+type late struct {
+	users *user.Service
+	fed   *federation.Service
+	auth  *auth.Service
+	roles *role.Service
+	notes *note.Service
+}
+
+func (l *late) SignGet(ctx context.Context) (httpsig.Key, error) { return l.users.SignGet(ctx) }
+func (l *late) Fetch(ctx context.Context, uri string) error      { return l.fed.FetchAny(ctx, uri) }
+func (l *late) Authenticate(ctx context.Context, token string) (*api.Identity, error) {
+	return l.auth.Authenticate(ctx, token)
+}
+func (l *late) CanCapture(ctx context.Context, viewer, noteID string) (bool, error) {
+	return l.notes.CanCapture(ctx, viewer, noteID)
+}
+func (l *late) Key(ctx context.Context, id string) (*inbox.Key, error) { return l.users.Key(ctx, id) }
+func (l *late) FetchKey(ctx context.Context, id string) (*inbox.Key, error) {
+	return l.users.FetchKey(ctx, id)
+}
+func (l *late) Known(ctx context.Context, actor string) (bool, error) {
+	return l.users.Known(ctx, actor)
+}
+
+// poster fits remote's deliveries to delivery's need.
+type poster struct{ p *remote.Poster }
+
+func (p poster) Post(ctx context.Context, to string, body []byte, key httpsig.Key) (delivery.Answer, error) {
+	a, err := p.p.Post(ctx, to, body, key)
+	if err != nil {
+		return delivery.Answer{}, err
+	}
+	return delivery.Answer{Status: a.Status, RetryAfter: a.RetryAfter}, nil
+}
+
+// New builds the server on a migrated database. Run starts it.
+func New(ctx context.Context, o Options) (*App, error) {
+	a := &App{o: o, clock: &clock{}, ready: make(chan struct{})}
+	method, err := meta.Settle(ctx, o.DB, o.Origin, o.Box.Fingerprint())
+	if err != nil {
+		return nil, err
+	}
+	if a.node, err = meta.TakeNode(ctx, o.DB); err != nil {
+		return nil, err
+	}
+	ids := id.NewMaker(method, a.node.Slot, a.clock.Now)
+	if err := a.sockets(o, ids); err != nil {
+		return nil, err
+	}
+	if err := a.slices(o, ids); err != nil {
+		return nil, err
+	}
+	if err := a.plugAll(); err != nil {
+		return nil, err
+	}
+	return a, a.Meta.Load(ctx)
+}
+
+func (a *App) sockets(o Options, ids *id.Maker) error {
+	self := meta.Self{Origin: o.Origin, Host: o.Host, Hostname: o.Hostname, Version: MisskeyVersion + "+oven." + o.Version, Oven: o.Version, Mode: o.Mode, Zone: o.Zone}
+	l := &late{}
+	a.Log = log.New(o.DB, o.Log)
+	a.Bus = event.New()
+	a.Jobs = job.New(o.DB, db.RiverSchema, o.Log)
+	a.Hub = stream.NewHub(o.Log)
+	a.Meta = meta.New(self, o.DB, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
+	a.Roles = role.New(a.Meta)
+	a.Instances = instance.New(o.DB, a.Meta, ids, a.Jobs, o.Log)
+	a.API = api.New(api.Config{Mode: o.Mode, Version: self.Version, Origin: o.Origin, TrustedProxies: o.TrustedProxies, Log: o.Log,
+		TempDir: o.TempDir, MaxFileSize: 250 << 20}, l, a.Roles)
+	a.Remote = remote.New(remote.Config{UserAgent: "Oven/" + o.Version + " (" + o.Origin + ")", Origin: o.Origin,
+		AllowedPrivateNetworks: o.PrivateNetworks, AllowLoopback: o.Mode != "production", AllowPlainHTTP: o.Mode != "production", TestHosts: o.TestHosts, Now: a.clock.Now}, l, a.Instances)
+	a.Instances.Bind(a.Remote)
+	a.Delivery = delivery.New(delivery.Config{DB: o.DB, Box: o.Box, Poster: poster{remote.NewPoster(a.Remote)}, Log: o.Log, Now: a.clock.Now,
+		Drop: func(host string) bool { return a.Instances.Allowed(context.Background(), host) != nil }, SelfHost: o.Host})
+	a.Inbox = inbox.New(inbox.Config{DB: o.DB, Keys: l, Policy: a.Instances, Fetcher: l, Self: o.Host, Origin: o.Origin, Log: o.Log,
+		Now: a.clock.Now, Heard: a.Delivery.Heard, Gone: remote.IsGone, Workers: 4})
+	a.Stream = stream.NewServer(a.Hub, l, l, func(userID string) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := a.Users.Active(ctx, userID); err != nil {
+			o.Log.Warn("activity", "err", err)
+		}
+	}, o.Log)
+	a.lend(l, ids)
+	return nil
+}
+
+// lend builds what the sockets were promised.
+func (a *App) lend(l *late, ids *id.Maker) {
+	o := a.o
+	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
+	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Remote: a.Remote,
+		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
+	a.Auth = auth.New(o.DB, a.Meta, a.Users, o.Box, ids, a.Log, a.Bus, a.Hub, a.API.Limits)
+	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log)
+	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
+	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,
+		Relations: a.Relations, Drive: a.Drive, Delivery: a.Delivery, Remote: a.Remote, Inbox: a.Inbox, Queue: a.Jobs, IDs: ids,
+		Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
+	a.Reactions = reaction.New(reaction.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Emojis: a.Emojis,
+		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
+	a.Stats = stats.New(o.DB, a.Log)
+	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
+		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Slog: o.Log})
+	l.users, l.fed, l.auth, l.roles, l.notes = a.Users, a.Federation, a.Auth, a.Roles, a.Notes
+}
+
+func (a *App) slices(o Options, ids *id.Maker) (err error) {
+	a.Timelines = timeline.New(o.DB, ids, a.Notes, a.Users, a.Relations, a.Roles, a.Hub)
+	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
+	a.Profiles = profile.New(o.DB, a.Meta, a.Users, a.Relations, a.Notes, a.Drive, a.Roles, a.Delivery, ids, a.API.Limits)
+	a.Users.BindPins(a.Profiles)
+	a.Site, err = site.New(o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
+	return err
+}
+
+// The plugs a slice may have.
+type (
+	endpoints  interface{ Endpoints() []api.Endpoint }
+	activities interface{ Activities() []inbox.Handler }
+	listeners  interface{ Listeners() []event.Listener }
+	consumers  interface{ Consumers() []log.Consumer }
+	jobs       interface{ Jobs() []job.Worker }
+	channels   interface{ Channels() []stream.Channel }
+	routes     interface{ Routes() []api.Route }
+)
+
+// plugAll connects the slices, bottom up. A slice that plugs nothing is a
+// mistake: its method has another name than app looks for.
+func (a *App) plugAll() error {
+	for _, s := range []any{a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
+		a.Timelines, a.Notifications, a.Stats, a.Profiles, a.Federation, a.Site, &testMode{a}} {
+		if !a.plug(s) {
+			return fmt.Errorf("%T plugs nothing", s)
+		}
+	}
+	a.routes = append(a.routes, a.Federation.Routes(a.Site.Page())...)
+	return nil
+}
+
+func (a *App) plug(s any) (any bool) {
+	if p, ok := s.(endpoints); ok {
+		a.API.Plug(p.Endpoints()...)
+		any = true
+	}
+	if p, ok := s.(activities); ok {
+		a.Inbox.Plug(p.Activities()...)
+		any = true
+	}
+	if p, ok := s.(listeners); ok {
+		a.Bus.Plug(p.Listeners()...)
+		any = true
+	}
+	if p, ok := s.(consumers); ok {
+		a.Log.Plug(p.Consumers()...)
+		any = true
+	}
+	if p, ok := s.(jobs); ok {
+		a.Jobs.Plug(p.Jobs()...)
+		any = true
+	}
+	if p, ok := s.(channels); ok {
+		a.Stream.Plug(p.Channels()...)
+		any = true
+	}
+	if p, ok := s.(routes); ok {
+		a.routes = append(a.routes, p.Routes()...)
+		any = true
+	}
+	return any
+}
+
+// jobWorkers is how many jobs run at a time.
+const jobWorkers = 4
+
+// Prepare makes the server able to insert jobs without running any, for
+// commands.
+func (a *App) Prepare(ctx context.Context) error { return a.Jobs.Start(ctx, 0) }
+
+// Run works until ctx ends, then finishes what is under way. A missing key of
+// identity keeps federation's door shut, and says so.
+func (a *App) Run(ctx context.Context) error {
+	findings, err := doctor.CheckIdentity(ctx, a.o.DB)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		a.o.Log.Error("the database lacks a key that guards identity; nothing is taken in from other servers", "code", f.Code, "where", f.Where, "repair", f.Repair)
+	}
+	a.ingest = len(findings) == 0
+	if _, err := a.Users.EnsureInstanceActor(ctx); err != nil {
+		return err
+	}
+	workers := 0
+	if a.o.Workers {
+		workers = jobWorkers
+	}
+	if err := a.Jobs.Start(ctx, workers); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	run := func(name string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	wg.Go(func() { a.node.Keep(ctx, func() { cancel(errors.New("another process has taken this node's place")) }) })
+	run("change log", a.Log.Run)
+	run("auth", a.Auth.Run)
+	if a.o.Workers {
+		run("delivery", a.Delivery.Run)
+		if a.ingest {
+			run("inbox", a.Inbox.Run)
+		}
+	}
+	close(a.ready)
+	<-ctx.Done()
+	a.Hub.CloseAll()
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
+	defer done()
+	err = a.Jobs.Stop(stop)
+	wg.Wait()
+	a.Remote.Close()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+// Ready is closed once Run has started everything.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Handler answers HTTP.
+func (a *App) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", a.API)
+	mux.Handle("GET /streaming", a.Stream)
+	mux.HandleFunc("GET /api.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		api.Answer(w, a.API.OpenAPI())
+	})
+	mux.HandleFunc("GET /healthz", a.serveHealth)
+	mux.HandleFunc("POST /inbox", a.serveInbox)
+	mux.HandleFunc("POST /users/{id}/inbox", a.serveInbox)
+	for _, r := range a.routes {
+		mux.Handle(r.Pattern, r.Handler)
+	}
+	mux.Handle("/", a.Site.Page())
+	return a.headers(mux)
+}
+
+func (a *App) serveInbox(w http.ResponseWriter, r *http.Request) {
+	if !a.ingest {
+		w.Header().Set("Retry-After", "3600")
+		http.Error(w, "not taking activities at the moment", http.StatusServiceUnavailable)
+		return
+	}
+	a.Inbox.ServeHTTP(w, r)
+}
+
+func (a *App) serveHealth(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := a.o.DB.Ping(ctx); err != nil {
+		http.Error(w, "database", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (a *App) headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.o.Mode == "production" {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Release gives back what New took, for an App that never ran.
+func (a *App) Release() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	a.node.Keep(ctx, func() {})
+	a.Remote.Close()
+}

@@ -1,0 +1,109 @@
+package instance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// fetchArgs asks for a server's description.
+type fetchArgs struct {
+	Host string `json:"host"`
+}
+
+// Kind implements job.Args.
+func (fetchArgs) Kind() string { return "instance.fetch" }
+
+// nodeinfo is what is read of NodeInfo 2.0 and 2.1 (FEP-f1d5).
+type nodeinfo struct {
+	Software struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"software"`
+	OpenRegistrations *bool          `json:"openRegistrations"`
+	Metadata          map[string]any `json:"metadata"`
+}
+
+const maxNodeinfo = 256 << 10
+
+func (s *Service) workFetch(ctx context.Context, a fetchArgs) error {
+	if err := s.Allowed(ctx, a.Host); err != nil {
+		return nil
+	}
+	info, err := s.nodeinfo(ctx, a.Host)
+	if err != nil {
+		return fmt.Errorf("nodeinfo of %s: %w", a.Host, err)
+	}
+	return s.save(ctx, a.Host, info)
+}
+
+func (s *Service) nodeinfo(ctx context.Context, host string) (*nodeinfo, error) {
+	b, err := s.fetch.GetJSON(ctx, s.fetch.OriginOf(host)+"/.well-known/nodeinfo", maxNodeinfo)
+	if err != nil {
+		return nil, err
+	}
+	var index struct {
+		Links []struct{ Rel, Href string }
+	}
+	if err := json.Unmarshal(b, &index); err != nil {
+		return nil, err
+	}
+	best := ""
+	for _, l := range index.Links {
+		if strings.HasPrefix(l.Rel, "http://nodeinfo.diaspora.software/ns/schema/") && l.Rel > best {
+			best = l.Rel
+		}
+	}
+	for _, l := range index.Links {
+		if l.Rel != best {
+			continue
+		}
+		b, err := s.fetch.GetJSON(ctx, l.Href, maxNodeinfo)
+		if err != nil {
+			return nil, err
+		}
+		var n nodeinfo
+		return &n, json.Unmarshal(b, &n)
+	}
+	return nil, fmt.Errorf("no schema named")
+}
+
+const sqlSaveInfo = `
+UPDATE instance SET info_updated_at = now(), software_name = $2, software_version = $3, open_registrations = $4,
+	name = $5, description = $6, maintainer_name = $7, maintainer_email = $8, theme_color = $9
+WHERE host = $1`
+
+func (s *Service) save(ctx context.Context, host string, n *nodeinfo) error {
+	str := func(m map[string]any, key string, max int) *string {
+		v, ok := m[key].(string)
+		if !ok || v == "" {
+			return nil
+		}
+		v = cut(v, max)
+		return &v
+	}
+	maintainer, _ := n.Metadata["maintainer"].(map[string]any)
+	software := strings.ToLower(cut(n.Software.Name, 64))
+	version := cut(n.Software.Version, 64)
+	_, err := s.db.Exec(ctx, sqlSaveInfo, host, software, version, n.OpenRegistrations,
+		str(n.Metadata, "nodeName", 256), str(n.Metadata, "nodeDescription", 4096),
+		str(maintainer, "name", 128), str(maintainer, "email", 256), str(n.Metadata, "themeColor", 64))
+	if err != nil {
+		return fmt.Errorf("save instance %s: %w", host, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.infos, host)
+	return nil
+}
+
+// cut is at most max code points of s, and always text PostgreSQL can store.
+func cut(s string, max int) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
+	if utf8.RuneCountInString(s) <= max {
+		return s
+	}
+	return string([]rune(s)[:max])
+}

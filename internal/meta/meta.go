@@ -1,0 +1,186 @@
+// Package meta is in charge of this server's own facts: its address, what was
+// decided at the first start, the settings administrators change, the running
+// nodes, and the endpoints that tell of them.
+package meta
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/log"
+)
+
+// Self is who this server is.
+type Self struct {
+	Origin   string // "https://oven.example", no slash at the end
+	Host     string // authority in binding form: punycode, default port dropped
+	Hostname string // without port
+	Version  string // as clients see it, "2026.5.1+oven.…"
+	Oven     string // Oven's own version
+	Mode     string
+	Zone     *time.Location // the operator's calendar
+}
+
+// Test tells whether the server runs in test mode.
+func (s Self) Test() bool { return s.Mode == "test" }
+
+// Settings are what administrators change while the server runs. A key that is
+// absent in the database has the value of defaults.
+type Settings struct {
+	Name                  *string         `json:"name"`
+	ShortName             *string         `json:"shortName"`
+	Description           *string         `json:"description"`
+	MaintainerName        *string         `json:"maintainerName"`
+	MaintainerEmail       *string         `json:"maintainerEmail"`
+	Langs                 []string        `json:"langs"`
+	TosURL                *string         `json:"tosUrl"`
+	RepositoryURL         *string         `json:"repositoryUrl"`
+	FeedbackURL           *string         `json:"feedbackUrl"`
+	ImpressumURL          *string         `json:"impressumUrl"`
+	PrivacyPolicyURL      *string         `json:"privacyPolicyUrl"`
+	InquiryURL            *string         `json:"inquiryUrl"`
+	DefaultDarkTheme      *string         `json:"defaultDarkTheme"`
+	DefaultLightTheme     *string         `json:"defaultLightTheme"`
+	ThemeColor            *string         `json:"themeColor"`
+	MascotImageURL        *string         `json:"mascotImageUrl"`
+	BannerURL             *string         `json:"bannerUrl"`
+	BackgroundImageURL    *string         `json:"backgroundImageUrl"`
+	LogoImageURL          *string         `json:"logoImageUrl"`
+	IconURL               *string         `json:"iconUrl"`
+	ServerErrorImageURL   *string         `json:"serverErrorImageUrl"`
+	InfoImageURL          *string         `json:"infoImageUrl"`
+	NotFoundImageURL      *string         `json:"notFoundImageUrl"`
+	DisableRegistration   bool            `json:"disableRegistration"`
+	ServerRules           []string        `json:"serverRules"`
+	PreservedUsernames    []string        `json:"preservedUsernames"`
+	SensitiveWords        []string        `json:"sensitiveWords"`
+	ProhibitedWords       []string        `json:"prohibitedWords"`
+	HiddenTags            []string        `json:"hiddenTags"`
+	BlockedHosts          []string        `json:"blockedHosts"`
+	MediaSilencedHosts    []string        `json:"mediaSilencedHosts"`
+	Federation            string          `json:"federation"` // all, specified, none
+	FederationHosts       []string        `json:"federationHosts"`
+	Policies              json.RawMessage `json:"policies"` // what differs from the built-in defaults
+	NotesPerOneAd         int             `json:"notesPerOneAd"`
+	CacheRemoteFiles      bool            `json:"cacheRemoteFiles"`
+	CacheRemoteSensitive  bool            `json:"cacheRemoteSensitiveFiles"`
+	URLPreviewEnabled     bool            `json:"urlPreviewEnabled"`
+	NoteSearchableScope   string          `json:"noteSearchableScope"`
+	NodeinfoSoftware      string          `json:"nodeinfoSoftware"`
+	SignToActivityPubGet  bool            `json:"signToActivityPubGet"`
+	EnableServiceWorker   bool            `json:"enableServiceWorker"`
+	EnableEmail           bool            `json:"enableEmail"`
+	EmailRequiredToSignup bool            `json:"emailRequiredForSignup"`
+}
+
+func defaults() *Settings {
+	return &Settings{
+		Langs: []string{}, ServerRules: []string{}, Policies: json.RawMessage("{}"),
+		PreservedUsernames:   []string{"admin", "administrator", "root", "system", "maintainer", "host", "mod", "moderator", "owner", "superuser", "staff", "auth", "i", "me", "everyone", "all", "mention", "mentions", "example", "user", "users", "account", "accounts", "official", "help", "helps", "support", "supports", "info", "information", "informations", "announce", "announces", "announcement", "announcements", "notice", "notification", "notifications", "dev", "developer", "developers", "tech", "misskey"},
+		Federation:           "all",
+		CacheRemoteSensitive: true,
+		NoteSearchableScope:  "local",
+		NodeinfoSoftware:     "oven",
+		SignToActivityPubGet: true,
+	}
+}
+
+// Service holds the settings in memory; the change log keeps every node's copy
+// fresh.
+type Service struct {
+	Self
+	db        *pg.DB
+	log       *log.Log
+	slog      *slog.Logger
+	endpoints func() []*api.Endpoint
+	settings  atomic.Pointer[Settings]
+	started   time.Time
+}
+
+// New makes the service; Load must follow. endpoints lists the API's table.
+func New(self Self, db *pg.DB, lg *log.Log, endpoints func() []*api.Endpoint, l *slog.Logger) *Service {
+	s := &Service{Self: self, db: db, log: lg, slog: l, endpoints: endpoints, started: time.Now()}
+	s.settings.Store(defaults())
+	return s
+}
+
+// Get is the settings of this moment. They must not be changed.
+func (s *Service) Get() *Settings { return s.settings.Load() }
+
+const sqlSettings = `SELECT settings FROM meta`
+
+// Load reads the settings from the database.
+func (s *Service) Load(ctx context.Context) error {
+	set := defaults()
+	var raw []byte
+	err := s.db.QueryRow(ctx, sqlSettings).Scan(&raw)
+	if err != nil && !pg.NoRows(err) {
+		return fmt.Errorf("load settings: %w", err)
+	}
+	if err == nil {
+		if err := json.Unmarshal(raw, set); err != nil {
+			return fmt.Errorf("settings in the database: %w", err)
+		}
+	}
+	s.settings.Store(set)
+	return nil
+}
+
+const sqlUpdateSettings = `
+INSERT INTO meta (one, settings) VALUES (true, $1)
+ON CONFLICT (one) DO UPDATE SET settings = meta.settings || excluded.settings, updated_at = now()`
+
+// Update changes the settings given by their JSON keys, on every node.
+func (s *Service) Update(ctx context.Context, changes map[string]any) error {
+	b, err := json.Marshal(changes)
+	if err != nil {
+		return fmt.Errorf("update settings: %w", err)
+	}
+	check := defaults()
+	if err := json.Unmarshal(b, check); err != nil {
+		return fmt.Errorf("update settings: %w", err)
+	}
+	err = s.db.Tx(ctx, func(tx *pg.Tx) error {
+		if _, err := tx.Exec(ctx, sqlUpdateSettings, b); err != nil {
+			return err
+		}
+		return s.log.Append(ctx, tx, "meta.updated", "", "", nil)
+	})
+	if err != nil {
+		return fmt.Errorf("update settings: %w", err)
+	}
+	return s.Load(ctx)
+}
+
+// Consumers keep the copy in memory fresh.
+func (s *Service) Consumers() []log.Consumer {
+	return []log.Consumer{{
+		Name: "meta.cache", Kinds: []string{"meta.updated"},
+		Handle: func(ctx context.Context, _ *pg.Tx, _ []log.Change) error { return s.Load(ctx) },
+		Lost: func() {
+			if err := s.Load(context.Background()); err != nil {
+				s.slog.Error("reload settings", "err", err)
+			}
+		},
+	}}
+}
+
+// Endpoints is the API of this slice.
+func (s *Service) Endpoints() []api.Endpoint {
+	return []api.Endpoint{
+		api.Post("ping", s.apiPing, api.Visitors),
+		api.Post("endpoints", s.apiEndpoints, api.Visitors),
+		api.Post("endpoint", s.apiEndpoint, api.Visitors),
+	}
+}
+
+// Today is the date on the operator's calendar.
+func (s *Service) Today() time.Time {
+	return time.Now().In(s.Zone)
+}

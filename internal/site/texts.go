@@ -1,0 +1,62 @@
+package site
+
+import (
+	"errors"
+
+	"golang.org/x/text/language"
+
+	"buttersc.one/oven/internal/socket/api"
+)
+
+func asAPI(err error, e **api.Error) bool { return errors.As(err, e) }
+
+// Korean first: it is the source language, and what unknown readers get is
+// English.
+var matcher = language.NewMatcher([]language.Tag{language.English, language.Korean, language.Japanese})
+
+func languageOf(accept string) string {
+	tags, _, err := language.ParseAcceptLanguage(accept)
+	if err != nil {
+		return "en"
+	}
+	_, i, _ := matcher.Match(tags...)
+	return []string{"en", "ko", "ja"}[i]
+}
+
+// texts of the pages by language.
+func texts(lang string) map[string]string {
+	return map[string]map[string]string{"ko": {
+		"signup": "가입하기", "username": "사용자 이름", "password": "비밀번호", "create": "계정 만들기",
+		"usernameHint": "영문자, 숫자, 밑줄(_) 1~20자", "done": "계정을 만들었습니다. Misskey 앱에서 이 주소로 로그인하세요:",
+		"closed": "지금은 새 계정을 받지 않습니다.", "first": "아직 아무도 없습니다. 처음 만든 계정이 관리자가 됩니다.",
+		"members": "회원", "notes": "노트", "following": "팔로잉", "followers": "팔로워", "rules": "서버 규칙", "newest": "새 노트",
+		"missing": "페이지를 찾을 수 없습니다", "missingText": "주소가 잘못되었거나, 지워졌거나, 볼 수 없는 글입니다.",
+		"broken": "문제가 생겼습니다", "brokenText": "잠시 뒤에 다시 시도해 주세요.", "renoted": "님이 리노트", "replies": "답글",
+		"sensitive": "열람 주의", "elsewhere": "다른 서버의 계정입니다. 원래 주소:", "home": "처음으로", "votes": "표", "nothing": "아직 글이 없습니다.",
+		"INVALID_USERNAME": "사용자 이름은 영문자, 숫자, 밑줄 1~20자입니다.", "INVALID_PASSWORD": "비밀번호를 입력하세요.",
+		"USED_USERNAME": "쓸 수 없는 이름입니다.", "DUPLICATED_USERNAME": "이미 쓰이고 있는 이름입니다.", "REGISTRATION_CLOSED": "지금은 새 계정을 받지 않습니다.",
+		"TOO_MANY_AUTHENTICATION_FAILURES": "너무 많이 시도했습니다. 나중에 다시 해 주세요.",
+	}, "ja": {
+		"signup": "アカウント登録", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
+		"usernameHint": "英数字と_、1〜20文字", "done": "アカウントを作りました。Misskeyのアプリからこのアドレスでログインしてください：",
+		"closed": "現在、新しいアカウントは受け付けていません。", "first": "まだ誰もいません。最初に作ったアカウントが管理者になります。",
+		"members": "メンバー", "notes": "ノート", "following": "フォロー", "followers": "フォロワー", "rules": "サーバールール", "newest": "新しいノート",
+		"missing": "ページが見つかりません", "missingText": "アドレスが違うか、削除されたか、見ることができない投稿です。",
+		"broken": "問題が起きました", "brokenText": "しばらくしてからもう一度お試しください。", "renoted": "さんがリノート", "replies": "返信",
+		"sensitive": "閲覧注意", "elsewhere": "他のサーバーのアカウントです。元のアドレス：", "home": "トップへ", "votes": "票", "nothing": "まだ投稿がありません。",
+		"INVALID_USERNAME": "ユーザー名は英数字と_で1〜20文字です。", "INVALID_PASSWORD": "パスワードを入力してください。",
+		"USED_USERNAME": "使えない名前です。", "DUPLICATED_USERNAME": "すでに使われている名前です。", "REGISTRATION_CLOSED": "現在、新しいアカウントは受け付けていません。",
+		"TOO_MANY_AUTHENTICATION_FAILURES": "試行回数が多すぎます。時間をおいてください。",
+	}, "en": {
+		"signup": "Sign up", "username": "Username", "password": "Password", "create": "Create account",
+		"usernameHint": "1 to 20 letters, digits or _", "done": "The account is made. Sign in with any Misskey app at:",
+		"closed": "This server takes no new accounts at the moment.", "first": "Nobody is here yet. The first account becomes the administrator.",
+		"members": "members", "notes": "notes", "following": "following", "followers": "followers", "rules": "Rules", "newest": "Newest notes",
+		"missing": "Page not found", "missingText": "The address is wrong, or it was deleted, or you may not see it.",
+		"broken": "Something went wrong", "brokenText": "Please try again in a moment.", "renoted": "renoted", "replies": "Replies",
+		"sensitive": "Sensitive", "elsewhere": "An account of another server. Its own page:", "home": "Home", "votes": "votes", "nothing": "Nothing here yet.",
+		"INVALID_USERNAME": "A username has 1 to 20 letters, digits or _.", "INVALID_PASSWORD": "The password must not be empty.",
+		"USED_USERNAME": "That name cannot be had.", "DUPLICATED_USERNAME": "That name is taken.", "REGISTRATION_CLOSED": "This server takes no new accounts at the moment.",
+		"TOO_MANY_AUTHENTICATION_FAILURES": "Too many attempts. Try again later.",
+	}}[lang]
+}

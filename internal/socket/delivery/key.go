@@ -1,0 +1,143 @@
+package delivery
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"buttersc.one/oven/internal/lib/httpsig"
+	"buttersc.one/oven/internal/lib/pg"
+)
+
+const (
+	maxKeys = 4096
+	// keyFor bounds how long another process's new key is not noticed.
+	keyFor = 5 * time.Minute
+)
+
+// keyring remembers parsed keys: to open and parse one takes longer than to
+// look up a thousand.
+type keyring struct {
+	mu sync.Mutex
+	m  map[string]held
+}
+
+type held struct {
+	key  httpsig.Key
+	till time.Time
+}
+
+func (k *keyring) get(actorID string, now time.Time) (httpsig.Key, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	h, ok := k.m[actorID]
+	return h.key, ok && now.Before(h.till)
+}
+
+func (k *keyring) put(actorID string, key httpsig.Key, till time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.m == nil || len(k.m) >= maxKeys {
+		k.m = map[string]held{}
+	}
+	k.m[actorID] = held{key, till}
+}
+
+func (k *keyring) drop(actorID string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.m, actorID)
+}
+
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.m = nil
+}
+
+const (
+	sqlRetireKey = `UPDATE fed_key SET retired_at = now() WHERE actor_id = $1 AND retired_at IS NULL`
+	sqlAddKey    = `INSERT INTO fed_key (actor_id, key_uri, private_enc, public_pem) VALUES ($1, $2, $3, $4)`
+)
+
+// AddKey gives a local actor a key, in place of the one it has. The key is kept
+// when the account goes: its Delete is still to be signed.
+func (s *Service) AddKey(ctx context.Context, tx *pg.Tx, actorID, keyURI string, pair *httpsig.KeyPair) error {
+	if _, err := tx.Exec(ctx, sqlRetireKey, actorID); err != nil {
+		return fmt.Errorf("add key: %w", err)
+	}
+	sealed := s.cfg.Box.Seal([]byte(pair.PrivatePEM), keyContext(actorID))
+	if _, err := tx.Exec(ctx, sqlAddKey, actorID, keyURI, sealed, pair.PublicPEM); err != nil {
+		return fmt.Errorf("add key: %w", err)
+	}
+	tx.AfterCommit(func() { s.keys.drop(actorID) })
+	return nil
+}
+
+func keyContext(actorID string) string { return "fed_key.private:" + actorID }
+
+const sqlKey = `SELECT key_uri, private_enc FROM fed_key WHERE actor_id = $1 AND retired_at IS NULL`
+
+// Key signs for the actor; ErrNoKey when it has none.
+func (s *Service) Key(ctx context.Context, actorID string) (httpsig.Key, error) {
+	now := s.now()
+	if k, ok := s.keys.get(actorID, now); ok {
+		return k, nil
+	}
+	var k httpsig.Key
+	var sealed []byte
+	if err := s.db.QueryRow(ctx, sqlKey, actorID).Scan(&k.ID, &sealed); err != nil {
+		if pg.NoRows(err) {
+			return httpsig.Key{}, ErrNoKey
+		}
+		return httpsig.Key{}, fmt.Errorf("key of %s: %w", actorID, err)
+	}
+	text, err := s.cfg.Box.Open(sealed, keyContext(actorID))
+	if err != nil {
+		return httpsig.Key{}, &keyError{actorID, err}
+	}
+	if k.Signer, err = httpsig.ParsePrivateKey(string(text)); err != nil {
+		return httpsig.Key{}, &keyError{actorID, err}
+	}
+	s.keys.put(actorID, k, now.Add(keyFor))
+	return k, nil
+}
+
+// keyError is a key that is there and cannot be used.
+type keyError struct {
+	actorID string
+	err     error
+}
+
+func (e *keyError) Error() string { return "key of " + e.actorID + ": " + e.err.Error() }
+func (e *keyError) Unwrap() error { return e.err }
+
+const sqlPublicKey = `SELECT public_pem FROM fed_key WHERE actor_id = $1 AND retired_at IS NULL`
+
+// PublicPEM is the public part of the actor's key; ErrNoKey when it has none.
+func (s *Service) PublicPEM(ctx context.Context, actorID string) (string, error) {
+	var text string
+	if err := s.db.QueryRow(ctx, sqlPublicKey, actorID).Scan(&text); err != nil {
+		if pg.NoRows(err) {
+			return "", ErrNoKey
+		}
+		return "", fmt.Errorf("key of %s: %w", actorID, err)
+	}
+	return text, nil
+}
+
+// gated lets only so many signatures be made at a time: an RSA signature is a
+// millisecond of a core, and those of bulk must leave cores to live ones.
+type gated struct {
+	crypto.Signer
+	gate chan struct{}
+}
+
+func (g gated) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	g.gate <- struct{}{}
+	defer func() { <-g.gate }()
+	return g.Signer.Sign(rand, digest, opts)
+}

@@ -1,0 +1,383 @@
+// Package log is in charge of what must happen after a commit: a row staged in
+// the business transaction, a sequencer that gives it a gap-free number, and
+// consumers that each hold their own cursor. Sequence order is not commit
+// order in PostgreSQL, so nobody reads "id > cursor" of a table that business
+// transactions write; the sequencer moves committed rows under a lock, and
+// number n being visible implies that all below n are (delivery.md 3.4, 4.4).
+//
+// The package holds the change log and the sequencer loop; the log of
+// deliveries uses the same loop with its own tables.
+package log
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"buttersc.one/oven/internal/lib/pg"
+)
+
+// Change is one thing that happened: a kind such as "note.created", ids, and
+// never text.
+type Change struct {
+	Seq      int64
+	Kind     string
+	ObjectID string
+	ActorID  string
+	Data     json.RawMessage // a small object of ids, flags and counts
+	At       time.Time
+}
+
+// Into decodes the change's data.
+func (c *Change) Into(v any) error {
+	if err := json.Unmarshal(c.Data, v); err != nil {
+		return fmt.Errorf("change %d %s: %w", c.Seq, c.Kind, err)
+	}
+	return nil
+}
+
+// Consumer follows the change log.
+type Consumer struct {
+	Name string
+	// Durable consumers have a cursor row that moves in the transaction in which
+	// Handle runs: exactly once in effect. Others start at the head, per process,
+	// and are told by Lost when they missed something.
+	Durable bool
+	Kinds   []string // nil: all
+	// Handle works through a batch in order. tx is nil for volatile consumers.
+	Handle func(ctx context.Context, tx *pg.Tx, batch []Change) error
+	// Lost is called when a volatile consumer skipped changes: it must drop all
+	// that it holds. May be nil.
+	Lost func()
+}
+
+// Log is the change log of one process.
+type Log struct {
+	db        *pg.DB
+	log       *slog.Logger
+	seq       *Sequencer
+	consumers []*follower
+	head      *signal
+}
+
+// batchSize is how many changes a consumer is handed at once.
+const batchSize = 500
+
+// maxLag is how far a volatile consumer may fall behind before it starts again
+// at the head.
+const maxLag = 10_000
+
+// New makes the log; Run starts it.
+func New(db *pg.DB, l *slog.Logger) *Log {
+	lg := &Log{db: db, log: l, head: newSignal()}
+	lg.seq = &Sequencer{Name: "change", Key: 1, DB: db, Log: l, Move: lg.move, Moved: lg.head.broadcast, Channel: "oven_change"}
+	return lg
+}
+
+// Plug adds consumers, before Run.
+func (l *Log) Plug(cs ...Consumer) {
+	for _, c := range cs {
+		l.consumers = append(l.consumers, &follower{Consumer: c, l: l})
+	}
+}
+
+const sqlStage = `INSERT INTO change_stage (kind, object_id, actor_id, data) VALUES ($1, $2, $3, $4)`
+
+// Append stages a change in tx. Data must be small and hold no text of users.
+func (l *Log) Append(ctx context.Context, tx *pg.Tx, kind, objectID, actorID string, data any) error {
+	if data == nil {
+		data = struct{}{}
+	}
+	b, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("append %s: %w", kind, err)
+	}
+	if _, err := tx.Exec(ctx, sqlStage, kind, objectID, actorID, b); err != nil {
+		return fmt.Errorf("append %s: %w", kind, err)
+	}
+	tx.AfterCommit(l.seq.Poke)
+	return nil
+}
+
+// The rows are moved in one statement: deleted from the stage, numbered in
+// staging order behind the head, written to the log, and the head is advanced.
+const sqlMove = `
+WITH moved AS (
+	DELETE FROM change_stage WHERE id IN (SELECT id FROM change_stage ORDER BY id LIMIT $1)
+	RETURNING id, kind, object_id, actor_id, data, at
+), head AS (
+	UPDATE log_head SET next_seq = next_seq + (SELECT count(*) FROM moved) WHERE name = 'change'
+	RETURNING next_seq
+)
+INSERT INTO change_log (seq, kind, object_id, actor_id, data, at)
+SELECT head.next_seq - (SELECT count(*) FROM moved) + row_number() OVER (ORDER BY moved.id) - 1,
+       moved.kind, moved.object_id, moved.actor_id, moved.data, moved.at
+FROM moved, head`
+
+func (l *Log) move(ctx context.Context, tx *pg.Tx) (int, error) {
+	tag, err := tx.Exec(ctx, sqlMove, moveBatch)
+	if err != nil {
+		return 0, fmt.Errorf("move changes: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+// Run sequences and feeds the consumers until ctx ends.
+func (l *Log) Run(ctx context.Context) error {
+	if err := l.start(ctx); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { l.seq.Run(ctx) })
+	for _, f := range l.consumers {
+		wg.Go(func() { f.run(ctx) })
+	}
+	wg.Go(func() { l.prune(ctx) })
+	wg.Wait()
+	return nil
+}
+
+const (
+	sqlHead   = `SELECT next_seq - 1 FROM log_head WHERE name = 'change'`
+	sqlCursor = `INSERT INTO log_cursor (name, seq) SELECT $1, next_seq - 1 FROM log_head WHERE name = 'change' ON CONFLICT (name) DO NOTHING`
+)
+
+// start places the volatile consumers at the head and makes missing cursors,
+// before Run returns control to anybody: what is appended afterwards is seen.
+func (l *Log) start(ctx context.Context) error {
+	var head int64
+	if err := l.db.QueryRow(ctx, sqlHead).Scan(&head); err != nil {
+		return fmt.Errorf("head of the change log: %w", err)
+	}
+	for _, f := range l.consumers {
+		f.at = head
+		if f.Durable {
+			if _, err := l.db.Exec(ctx, sqlCursor, f.Name); err != nil {
+				return fmt.Errorf("cursor %s: %w", f.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Status is one consumer's place.
+type Status struct {
+	Name    string `json:"name"`
+	Durable bool   `json:"durable"`
+	Lag     int64  `json:"lag"` // changes behind the head, staged ones included
+}
+
+const sqlStaged = `SELECT (SELECT count(*) FROM change_stage), (SELECT next_seq - 1 FROM log_head WHERE name = 'change')`
+
+const sqlLag = `SELECT $2 - seq FROM log_cursor WHERE name = $1`
+
+// Status tells how far each consumer of this process is behind.
+func (l *Log) Status(ctx context.Context) ([]Status, error) {
+	var staged, head int64
+	if err := l.db.QueryRow(ctx, sqlStaged).Scan(&staged, &head); err != nil {
+		return nil, fmt.Errorf("change log status: %w", err)
+	}
+	var out []Status
+	for _, f := range l.consumers {
+		s := Status{Name: f.Name, Durable: f.Durable, Lag: head - f.position()}
+		if f.Durable {
+			if err := l.db.QueryRow(ctx, sqlLag, f.Name, head).Scan(&s.Lag); err != nil {
+				return nil, fmt.Errorf("change log status: %w", err)
+			}
+		}
+		s.Lag += staged
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// Reset follows the emptying of all tables (reset-db in test mode): durable
+// cursors are made again at the head, volatile consumers drop what they hold.
+func (l *Log) Reset(ctx context.Context) error {
+	for _, f := range l.consumers {
+		if f.Durable {
+			if _, err := l.db.Exec(ctx, sqlCursor, f.Name); err != nil {
+				return fmt.Errorf("cursor %s: %w", f.Name, err)
+			}
+		} else if f.Lost != nil {
+			f.Lost()
+		}
+	}
+	return nil
+}
+
+const sqlPrune = `
+DELETE FROM change_log WHERE at < now() - interval '7 days'
+   OR (at < now() - interval '3 days' AND seq <= (SELECT coalesce(min(seq), 0) FROM log_cursor))`
+
+// prune drops what is older than three days and read by all durable consumers;
+// after seven days also what is not (they rebuild).
+func (l *Log) prune(ctx context.Context) {
+	for sleep(ctx, time.Hour) {
+		if _, err := l.db.Exec(ctx, sqlPrune); err != nil && ctx.Err() == nil {
+			l.log.Warn("prune change log", "err", err)
+		}
+	}
+}
+
+// follower drives one consumer.
+type follower struct {
+	Consumer
+	l *Log
+
+	mu sync.Mutex
+	at int64 // last number handled; volatile consumers only
+}
+
+func (f *follower) position() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
+func (f *follower) setPosition(at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = at
+}
+
+func (f *follower) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := f.l.head.wait()
+		n, err := f.step(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			f.l.log.Error("consumer of the change log", "consumer", f.Name, "err", err)
+			sleep(ctx, time.Second)
+		case n == 0:
+			select {
+			case <-ctx.Done():
+			case <-wait:
+			case <-time.After(time.Second): // a lost wake-up costs this
+			}
+		}
+	}
+}
+
+func (f *follower) step(ctx context.Context) (int, error) {
+	if f.Durable {
+		return f.stepDurable(ctx)
+	}
+	at := f.position()
+	batch, last, err := f.read(ctx, f.l.db, at)
+	if err != nil {
+		return 0, err
+	}
+	if last-at > maxLag {
+		f.setPosition(last)
+		if f.Lost != nil {
+			f.Lost()
+		}
+		return 1, nil
+	}
+	if len(batch) > 0 {
+		// A volatile consumer serves the moment: what it cannot handle it logs,
+		// drops and goes on.
+		if err := f.Handle(ctx, nil, batch); err != nil && ctx.Err() == nil {
+			f.l.log.Warn("consumer of the change log", "consumer", f.Name, "err", err)
+		}
+	}
+	f.setPosition(last)
+	return int(last - at), nil
+}
+
+const (
+	sqlCursorLock = `SELECT seq FROM log_cursor WHERE name = $1 FOR UPDATE SKIP LOCKED`
+	sqlCursorMove = `UPDATE log_cursor SET seq = $2, moved_at = now() WHERE name = $1`
+)
+
+func (f *follower) stepDurable(ctx context.Context) (n int, err error) {
+	err = f.l.db.Tx(ctx, func(tx *pg.Tx) error {
+		var at int64
+		if err := tx.QueryRow(ctx, sqlCursorLock, f.Name).Scan(&at); err != nil {
+			if pg.NoRows(err) {
+				n = 0 // another node has it
+				return nil
+			}
+			return err
+		}
+		batch, last, err := f.read(ctx, tx, at)
+		if err != nil {
+			return err
+		}
+		if last == at {
+			n = 0
+			return nil
+		}
+		if len(batch) > 0 {
+			if err := f.Handle(ctx, tx, batch); err != nil {
+				return err
+			}
+		}
+		n = 1
+		_, err = tx.Exec(ctx, sqlCursorMove, f.Name, last)
+		return err
+	})
+	return n, err
+}
+
+const sqlRead = `
+SELECT seq, kind, object_id, actor_id, data, at FROM change_log
+WHERE seq > $1 AND seq <= $1 + $2 ORDER BY seq`
+
+const sqlTop = `SELECT least($1 + $2::bigint, next_seq - 1), next_seq - 1 FROM log_head WHERE name = 'change'`
+
+// read gives the next batch of the consumer's kinds and the last number it
+// covers. A jump over pruned numbers is covered too.
+func (f *follower) read(ctx context.Context, q pg.Q, at int64) ([]Change, int64, error) {
+	var last, head int64
+	if err := q.QueryRow(ctx, sqlTop, at, batchSize).Scan(&last, &head); err != nil {
+		return nil, at, err
+	}
+	if last <= at {
+		return nil, at, nil
+	}
+	if !f.Durable && head-at > maxLag {
+		return nil, head, nil
+	}
+	rows, err := q.Query(ctx, sqlRead, at, batchSize)
+	if err != nil {
+		return nil, at, err
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Change, error) {
+		var c Change
+		err := r.Scan(&c.Seq, &c.Kind, &c.ObjectID, &c.ActorID, &c.Data, &c.At)
+		return c, err
+	})
+	if err != nil {
+		return nil, at, err
+	}
+	if f.Kinds == nil {
+		return all, last, nil
+	}
+	out := all[:0]
+	for _, c := range all {
+		for _, k := range f.Kinds {
+			if c.Kind == k {
+				out = append(out, c)
+				break
+			}
+		}
+	}
+	return out, last, nil
+}
+
+// sleep waits and tells whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
