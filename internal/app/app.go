@@ -300,6 +300,9 @@ func (a *App) Run(ctx context.Context) error {
 	if _, err := a.Users.EnsureInstanceActor(ctx); err != nil {
 		return err
 	}
+	if err := a.Log.Start(ctx); err != nil {
+		return err
+	}
 	workers := 0
 	if a.o.Workers {
 		workers = jobWorkers

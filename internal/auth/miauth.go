@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -60,19 +61,62 @@ func (s *Service) apiGenToken(ctx context.Context, c *api.Call, req genTokenReq)
 	if !req.Session.Null && req.Session.V != "" {
 		session = &req.Session.V
 	}
+	token, err := s.grant(ctx, c.UserID, Grant{Session: deref(session), Name: req.Name, Description: req.Description, IconURL: req.IconURL, Permission: req.Permission})
+	if err != nil {
+		return nil, err
+	}
+	return &genTokenRes{Token: token}, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// Grant is what an app is let in with.
+type Grant struct {
+	Session     string // by which the app fetches its token; "": it was handed over
+	Name        *string
+	Description *string
+	IconURL     *string
+	Permission  []string
+}
+
+// grant makes an access token of the account.
+func (s *Service) grant(ctx context.Context, userID string, g Grant) (string, error) {
 	token := id.RandomMixed(accessTokenLength)
 	tokenID := s.ids.Now()
 	sealed := s.box.Seal([]byte(token), "access_token:"+tokenID)
+	var session *string
+	if g.Session != "" {
+		session = &g.Session
+	}
 	err := s.db.Tx(ctx, func(tx *pg.Tx) error {
-		if _, err := tx.Exec(ctx, sqlGrant, tokenID, c.UserID, hashToken(token), sealed, session, req.Name, req.Description, req.IconURL, req.Permission); err != nil {
+		if _, err := tx.Exec(ctx, sqlGrant, tokenID, userID, hashToken(token), sealed, session, g.Name, g.Description, g.IconURL, g.Permission); err != nil {
 			return err
 		}
-		return s.bus.Emit(ctx, tx, TokenGiven{UserID: c.UserID})
+		return s.bus.Emit(ctx, tx, TokenGiven{UserID: userID})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("give token: %w", err)
+		return "", fmt.Errorf("give token: %w", err)
 	}
-	return &genTokenRes{Token: token}, nil
+	return token, nil
+}
+
+// Allow signs a person in with the password, for nothing but letting an app in.
+// Errors are those of signing in.
+func (s *Service) Allow(ctx context.Context, ip netip.Addr, username, password string, g Grant) error {
+	u, err := s.mayTry(ctx, &api.Call{IP: ip}, username)
+	if err != nil {
+		return err
+	}
+	if _, err := s.signIn(ctx, u, password, ip); err != nil {
+		return err
+	}
+	_, err = s.grant(ctx, u.ID, g)
+	return err
 }
 
 // Routes are the calls that are no endpoints.

@@ -194,6 +194,17 @@ func (s *Service) account(w http.ResponseWriter, r *http.Request, name string) e
 	return nil
 }
 
+func (s *Service) tag(w http.ResponseWriter, r *http.Request, tag string) error {
+	list, err := s.lines.TaggedForGuests(r.Context(), tag, 20)
+	if err != nil {
+		return err
+	}
+	v := s.view(r)
+	v.Title, v.NoIndex, v.Body = "#"+tag, true, s.noteViews(list)
+	s.render(w, http.StatusOK, "tag.html", v)
+	return nil
+}
+
 // noteBody is a note's page.
 type noteBody struct {
 	Above   []noteView

@@ -87,6 +87,8 @@ func (s *Service) servePage(w http.ResponseWriter, r *http.Request) {
 		err = s.accountByID(w, r, strings.TrimPrefix(path, "/users/"))
 	case strings.HasPrefix(path, "/notes/"):
 		err = s.note(w, r, strings.TrimPrefix(path, "/notes/"))
+	case strings.HasPrefix(path, "/tags/"):
+		err = s.tag(w, r, strings.TrimPrefix(path, "/tags/"))
 	default:
 		err = errMissing
 	}
@@ -126,6 +128,10 @@ func (s *Service) view(r *http.Request) *view {
 }
 
 func (s *Service) render(w http.ResponseWriter, status int, name string, v *view) {
+	s.renderWith(w, status, name, v, "form-action 'self'")
+}
+
+func (s *Service) renderWith(w http.ResponseWriter, status int, name string, v *view, forms string) {
 	var b strings.Builder
 	if err := s.page.ExecuteTemplate(&b, name, v); err != nil {
 		s.slog.Error("page", "template", name, "err", err)
@@ -134,7 +140,7 @@ func (s *Service) render(w http.ResponseWriter, status int, name string, v *view
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src https: http: data:; media-src https: http:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src https: http: data:; media-src https: http:; "+forms+"; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	h.Add("Vary", "Accept-Language")
@@ -150,6 +156,8 @@ func (s *Service) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /signup", Handler: http.HandlerFunc(s.serveForm)},
 		{Pattern: "POST /signup", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveSignup))},
+		{Pattern: "GET /miauth/{session}", Handler: http.HandlerFunc(s.serveConsent)},
+		{Pattern: "POST /miauth/{session}", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveAllow))},
 		{Pattern: "GET /robots.txt", Handler: http.HandlerFunc(serveRobots)},
 		{Pattern: "GET /style.css", Handler: http.HandlerFunc(s.serveStyle)},
 	}

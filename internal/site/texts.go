@@ -36,6 +36,8 @@ func texts(lang string) map[string]string {
 		"INVALID_USERNAME": "사용자 이름은 영문자, 숫자, 밑줄 1~20자입니다.", "INVALID_PASSWORD": "비밀번호를 입력하세요.",
 		"USED_USERNAME": "쓸 수 없는 이름입니다.", "DUPLICATED_USERNAME": "이미 쓰이고 있는 이름입니다.", "REGISTRATION_CLOSED": "지금은 새 계정을 받지 않습니다.",
 		"TOO_MANY_AUTHENTICATION_FAILURES": "너무 많이 시도했습니다. 나중에 다시 해 주세요.",
+		"allow":                            "앱에 권한 주기", "allowed": "앱에 권한을 주었습니다. 앱으로 돌아가세요.", "unnamed": "이름 없는 앱", "asks": "이 앱이 다음 권한을 요청합니다:", "nothingAsked": "아무 권한도 요청하지 않음", "allowIt": "로그인하고 허용",
+		"NO_SUCH_USER": "그런 계정이 없습니다.", "SUSPENDED": "정지된 계정입니다.", "INCORRECT_PASSWORD": "비밀번호가 맞지 않습니다.",
 	}, "ja": {
 		"signup": "アカウント登録", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
 		"usernameHint": "英数字と_、1〜20文字", "done": "アカウントを作りました。Misskeyのアプリからこのアドレスでログインしてください：",
@@ -47,6 +49,8 @@ func texts(lang string) map[string]string {
 		"INVALID_USERNAME": "ユーザー名は英数字と_で1〜20文字です。", "INVALID_PASSWORD": "パスワードを入力してください。",
 		"USED_USERNAME": "使えない名前です。", "DUPLICATED_USERNAME": "すでに使われている名前です。", "REGISTRATION_CLOSED": "現在、新しいアカウントは受け付けていません。",
 		"TOO_MANY_AUTHENTICATION_FAILURES": "試行回数が多すぎます。時間をおいてください。",
+		"allow":                            "アプリを許可する", "allowed": "アプリを許可しました。アプリに戻ってください。", "unnamed": "名前のないアプリ", "asks": "このアプリは次の権限を求めています：", "nothingAsked": "権限は求められていません", "allowIt": "ログインして許可",
+		"NO_SUCH_USER": "そのアカウントはありません。", "SUSPENDED": "凍結されたアカウントです。", "INCORRECT_PASSWORD": "パスワードが違います。",
 	}, "en": {
 		"signup": "Sign up", "username": "Username", "password": "Password", "create": "Create account",
 		"usernameHint": "1 to 20 letters, digits or _", "done": "The account is made. Sign in with any Misskey app at:",
@@ -58,5 +62,7 @@ func texts(lang string) map[string]string {
 		"INVALID_USERNAME": "A username has 1 to 20 letters, digits or _.", "INVALID_PASSWORD": "The password must not be empty.",
 		"USED_USERNAME": "That name cannot be had.", "DUPLICATED_USERNAME": "That name is taken.", "REGISTRATION_CLOSED": "This server takes no new accounts at the moment.",
 		"TOO_MANY_AUTHENTICATION_FAILURES": "Too many attempts. Try again later.",
+		"allow":                            "Let an app in", "allowed": "The app has been let in. Go back to it.", "unnamed": "An app without a name", "asks": "The app asks to:", "nothingAsked": "do nothing", "allowIt": "Sign in and allow",
+		"NO_SUCH_USER": "There is no such account.", "SUSPENDED": "The account is suspended.", "INCORRECT_PASSWORD": "The password is not right.",
 	}}[lang]
 }

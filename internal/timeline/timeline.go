@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
 
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
@@ -311,4 +313,13 @@ func (s *Service) LocalForGuests(ctx context.Context, limit int) ([]*note.Packed
 // OfUserForGuests is the newest of an account's notes, for its page.
 func (s *Service) OfUserForGuests(ctx context.Context, userID string, limit int) ([]*note.Packed, error) {
 	return s.apiUser(ctx, &api.Call{}, userReq{UserID: userID, Limit: limit, WithRenotes: true})
+}
+
+// TaggedForGuests is the newest of public notes with a hashtag, for its page.
+func (s *Service) TaggedForGuests(ctx context.Context, tag string, limit int) ([]*note.Packed, error) {
+	var w pg.Where
+	w.And("n.tags @> ARRAY[?::text]", strings.ToLower(norm.NFKC.String(tag)))
+	w.And("n.visibility = 'public'")
+	note.See(&w, "")
+	return s.notes.Page(ctx, "", sqlNotes, &w, api.Page{}, limit)
 }

@@ -47,7 +47,7 @@ type Me struct {
 	TwoFactorEnabled     bool            `json:"twoFactorEnabled"`
 	UsePasswordLessLogin bool            `json:"usePasswordLessLogin"`
 	SecurityKeys         bool            `json:"securityKeys"`
-	Email                *string         `json:"email,omitempty"`
+	Email                json.RawMessage `json:"email,omitempty"` // told to the native token only
 	EmailVerified        *bool           `json:"emailVerified,omitempty"`
 }
 
@@ -96,7 +96,7 @@ func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
 		return nil, err
 	}
 	if secrets {
-		m.Email, m.EmailVerified = email, &verified
+		m.Email, m.EmailVerified = message(email), &verified
 	}
 	return m, nil
 }

@@ -183,7 +183,7 @@ func Post[Req, Res any](name string, h func(ctx context.Context, c *Call, req Re
 	}
 	e.call = func(ctx context.Context, c *Call, body []byte, values map[string]any) (any, error) {
 		var req Req
-		if err := json.Unmarshal(body, &req); err != nil {
+		if err := decode(body, values, &req); err != nil {
 			return nil, InvalidParam("#", err.Error())
 		}
 		params.fillDefaults(reflect.ValueOf(&req).Elem(), values)
@@ -197,6 +197,20 @@ func Post[Req, Res any](name string, h func(ctx context.Context, c *Call, req Re
 		return res, nil
 	}
 	return e
+}
+
+// decode reads checked parameters. What JSON Schema takes and Go does not, such
+// as 2.0 for an integer, is read from the values in their plainest form.
+func decode(body []byte, values map[string]any, into any) error {
+	err := json.Unmarshal(body, into)
+	if err == nil {
+		return nil
+	}
+	plain, merr := json.Marshal(values)
+	if merr != nil {
+		return err
+	}
+	return json.Unmarshal(plain, into)
 }
 
 // Where is the source position of the handler, as "slice/file.go:line".

@@ -72,14 +72,14 @@ const batchSize = 500
 // at the head.
 const maxLag = 10_000
 
-// New makes the log; Run starts it.
+// New makes the log; Plug, Start and Run follow.
 func New(db *pg.DB, l *slog.Logger) *Log {
 	lg := &Log{db: db, log: l, head: newSignal()}
 	lg.seq = &Sequencer{Name: "change", Key: 1, DB: db, Log: l, Move: lg.move, Moved: lg.head.broadcast, Channel: "oven_change"}
 	return lg
 }
 
-// Plug adds consumers, before Run.
+// Plug adds consumers, before Start.
 func (l *Log) Plug(cs ...Consumer) {
 	for _, c := range cs {
 		l.consumers = append(l.consumers, &follower{Consumer: c, l: l})
@@ -127,11 +127,9 @@ func (l *Log) move(ctx context.Context, tx *pg.Tx) (int, error) {
 	return int(tag.RowsAffected()), nil
 }
 
-// Run sequences and feeds the consumers until ctx ends.
+// Run sequences and feeds the consumers until ctx ends; Start must have been
+// called.
 func (l *Log) Run(ctx context.Context) error {
-	if err := l.start(ctx); err != nil {
-		return err
-	}
 	var wg sync.WaitGroup
 	wg.Go(func() { l.seq.Run(ctx) })
 	for _, f := range l.consumers {
@@ -147,15 +145,15 @@ const (
 	sqlCursor = `INSERT INTO log_cursor (name, seq) SELECT $1, next_seq - 1 FROM log_head WHERE name = 'change' ON CONFLICT (name) DO NOTHING`
 )
 
-// start places the volatile consumers at the head and makes missing cursors,
-// before Run returns control to anybody: what is appended afterwards is seen.
-func (l *Log) start(ctx context.Context) error {
+// Start places the volatile consumers at the head and makes missing cursors:
+// what is appended after it is seen by all.
+func (l *Log) Start(ctx context.Context) error {
 	var head int64
 	if err := l.db.QueryRow(ctx, sqlHead).Scan(&head); err != nil {
 		return fmt.Errorf("head of the change log: %w", err)
 	}
 	for _, f := range l.consumers {
-		f.at = head
+		f.setPosition(head)
 		if f.Durable {
 			if _, err := l.db.Exec(ctx, sqlCursor, f.Name); err != nil {
 				return fmt.Errorf("cursor %s: %w", f.Name, err)
@@ -328,7 +326,7 @@ func (f *follower) stepDurable(ctx context.Context) (n int, err error) {
 
 const sqlRead = `
 SELECT seq, kind, object_id, actor_id, data, at FROM change_log
-WHERE seq > $1 AND seq <= $1 + $2 ORDER BY seq`
+WHERE seq > $1 AND seq <= $2 ORDER BY seq`
 
 const sqlTop = `SELECT least($1 + $2::bigint, next_seq - 1), next_seq - 1 FROM log_head WHERE name = 'change'`
 
@@ -345,7 +343,8 @@ func (f *follower) read(ctx context.Context, q pg.Q, at int64) ([]Change, int64,
 	if !f.Durable && head-at > maxLag {
 		return nil, head, nil
 	}
-	rows, err := q.Query(ctx, sqlRead, at, batchSize)
+	// Up to last and no further: more may have become visible since.
+	rows, err := q.Query(ctx, sqlRead, at, last)
 	if err != nil {
 		return nil, at, err
 	}
