@@ -32,6 +32,7 @@ test: ## install what tests need, then build, vet, check the format and run all 
 	@unformatted=$$(gofmt -l $(wildcard cmd db internal test)); \
 		[[ -z $$unformatted ]] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
 	go test -timeout 15m -p 2 ./...
+	go run ./test/demo
 
 lint: ## golangci-lint, as tools/go.mod pins it
 	go tool -modfile=tools/go.mod golangci-lint run ./...

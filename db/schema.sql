@@ -181,29 +181,34 @@ CREATE TABLE "fed_host" (
 ) WITH (fillfactor=70);
 CREATE INDEX fed_host_paused_idx ON public.fed_host USING btree (host_id) WHERE paused;
 
--- owner: inbox. Activities that were accepted and wait to be handled. state: 0 due at next_at, 1 waits for a fetch, 2 failed for good
+-- owner: inbox. Activities that were verified and answered with 202, until they are processed. state: 0 ready, 1 to be tried again at due_at, 2 waits for waits_for to be fetched at due_at, 3 failed for good. hash: of the activity's id, NULL for what may be said again in the same words. A failed row loses its body after a day
 CREATE TABLE "fed_inbox" (
 	id bigint NOT NULL GENERATED AS IDENTITY,
-	received_at timestamp with time zone NOT NULL DEFAULT now(),
+	state smallint NOT NULL DEFAULT 0,
+	lane smallint NOT NULL,
 	host text COLLATE "C" NOT NULL,
+	object_key bytea NOT NULL,
+	hash bytea,
 	actor text COLLATE "C" NOT NULL,
 	actor_id text COLLATE "C" NOT NULL,
-	hash bytea NOT NULL,
-	object_key bigint NOT NULL,
-	lane smallint NOT NULL,
 	body bytea,
-	state smallint NOT NULL DEFAULT 0,
-	attempts integer NOT NULL DEFAULT 0,
-	next_at timestamp with time zone NOT NULL DEFAULT now(),
-	waits_for text COLLATE "C",
-	fetches integer NOT NULL DEFAULT 0,
-	last_error text,
+	received_at timestamp with time zone NOT NULL,
+	due_at timestamp with time zone NOT NULL,
+	attempts smallint NOT NULL DEFAULT 0,
+	parks smallint NOT NULL DEFAULT 0,
+	fetches smallint NOT NULL DEFAULT 0,
+	last boolean NOT NULL DEFAULT false,
+	waits_for text COLLATE "C" NOT NULL DEFAULT ''::text,
+	wait_host text COLLATE "C" NOT NULL DEFAULT ''::text,
 	CONSTRAINT fed_inbox_hash_key UNIQUE (hash),
 	CONSTRAINT fed_inbox_pkey PRIMARY KEY (id)
-) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
-CREATE INDEX fed_inbox_due_idx ON public.fed_inbox USING btree (lane, id) WHERE (state = 0);
-CREATE INDEX fed_inbox_object_idx ON public.fed_inbox USING btree (object_key, id) WHERE (state < 2);
-CREATE INDEX fed_inbox_waits_idx ON public.fed_inbox USING btree (waits_for) WHERE (state = 1);
+) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+CREATE INDEX fed_inbox_failed_idx ON public.fed_inbox USING btree (received_at) WHERE (state = 3);
+CREATE INDEX fed_inbox_order_idx ON public.fed_inbox USING btree (host, object_key, id) WHERE (state < 3);
+CREATE INDEX fed_inbox_parked_idx ON public.fed_inbox USING btree (wait_host, due_at) WHERE (state = 2);
+CREATE INDEX fed_inbox_ready_idx ON public.fed_inbox USING btree (host, lane, id) WHERE (state = 0);
+CREATE INDEX fed_inbox_retry_idx ON public.fed_inbox USING btree (due_at) WHERE (state = 1);
+CREATE INDEX fed_inbox_waits_idx ON public.fed_inbox USING btree (waits_for) WHERE (state = 2);
 
 -- owner: delivery. Keys of local actors, sealed with the server's secret key. They outlive the account, whose Delete is still to be signed
 CREATE TABLE "fed_key" (
@@ -272,10 +277,10 @@ CREATE TABLE "fed_log_tomb" (
 	CONSTRAINT fed_log_tomb_pkey PRIMARY KEY (ord, day)
 ) PARTITION BY RANGE (day);
 
--- owner: inbox. Hashes of activity ids that have been handled, for 14 days
+-- owner: inbox. Hashes of the ids of activities that have been processed, written in the transaction of their effect; kept 14 days
 CREATE TABLE "fed_seen" (
 	hash bytea NOT NULL,
-	day date NOT NULL DEFAULT CURRENT_DATE,
+	day date NOT NULL,
 	CONSTRAINT fed_seen_pkey PRIMARY KEY (hash)
 );
 CREATE INDEX fed_seen_day_idx ON public.fed_seen USING btree (day);
@@ -305,13 +310,13 @@ CREATE TABLE "fed_stream" (
 	CONSTRAINT fed_stream_pkey PRIMARY KEY (stream_id)
 ) WITH (fillfactor=50);
 
--- owner: inbox. Hashes of ids that were deleted or undone before they came
+-- owner: inbox. Hashes of ids that were deleted or undone before they came; kept 7 days
 CREATE TABLE "fed_tombstone" (
 	hash bytea NOT NULL,
-	until timestamp with time zone NOT NULL,
+	buried_at timestamp with time zone NOT NULL,
 	CONSTRAINT fed_tombstone_pkey PRIMARY KEY (hash)
 );
-CREATE INDEX fed_tombstone_until_idx ON public.fed_tombstone USING btree (until);
+CREATE INDEX fed_tombstone_buried_idx ON public.fed_tombstone USING btree (buried_at);
 
 -- owner: relation. activity_id is the Follow's, echoed by Accept and Reject
 CREATE TABLE "follow_request" (
@@ -542,7 +547,7 @@ CREATE TABLE "notification_read" (
 	CONSTRAINT notification_read_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
--- owner: note. ended: its end has been told; published_at: when the tallies were last sent out
+-- owner: note. ended: its end has been told; unsent: votes have come since the tallies were last sent out
 CREATE TABLE "poll" (
 	note_id text COLLATE "C" NOT NULL,
 	user_id text COLLATE "C" NOT NULL,
@@ -552,11 +557,12 @@ CREATE TABLE "poll" (
 	votes integer[] NOT NULL,
 	expires_at timestamp with time zone,
 	ended boolean NOT NULL DEFAULT false,
-	published_at timestamp with time zone,
+	unsent boolean NOT NULL DEFAULT false,
 	CONSTRAINT poll_pkey PRIMARY KEY (note_id),
 	CONSTRAINT poll_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
 );
 CREATE INDEX poll_due_idx ON public.poll USING btree (expires_at) WHERE ((NOT ended) AND (expires_at IS NOT NULL));
+CREATE INDEX poll_unsent_idx ON public.poll USING btree (note_id) WHERE unsent;
 
 -- owner: note
 CREATE TABLE "poll_vote" (

@@ -116,7 +116,7 @@ func (o *opened) serve(ctx context.Context, a *app.App, ln net.Listener) error {
 // welcome says where the server is and, to whoever is new, how to begin.
 func (o *opened) welcome(ctx context.Context, a *app.App) {
 	o.log.Info("oven is ready", "url", o.cfg.URL, "listen", o.cfg.Listen, "mode", string(o.cfg.Mode), "version", version)
-	first, err := a.Meta.RequiresSetup(ctx)
+	first, err := a.Meta.RequiresSetup(ctx, o.db)
 	if err != nil || !first {
 		return
 	}

@@ -379,9 +379,10 @@ CREATE TABLE poll (
 	votes int[] NOT NULL,
 	expires_at timestamptz,
 	ended bool NOT NULL DEFAULT false,
-	published_at timestamptz
+	unsent bool NOT NULL DEFAULT false
 );
-COMMENT ON TABLE poll IS 'owner: note. ended: its end has been told; published_at: when the tallies were last sent out';
+COMMENT ON TABLE poll IS 'owner: note. ended: its end has been told; unsent: votes have come since the tallies were last sent out';
+CREATE INDEX poll_unsent_idx ON poll (note_id) WHERE unsent;
 CREATE INDEX poll_due_idx ON poll (expires_at) WHERE NOT ended AND expires_at IS NOT NULL;
 
 CREATE TABLE poll_vote (

@@ -172,7 +172,7 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	a.Jobs = job.New(o.DB, db.RiverSchema, o.Log)
 	a.Hub = stream.NewHub(o.Log)
 	a.Meta = meta.New(self, o.DB, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
-	a.Roles = role.New(a.Meta)
+	a.Roles = role.New(o.DB, a.Meta)
 	a.Instances = instance.New(o.DB, a.Meta, ids, a.Jobs, o.Log)
 	a.API = api.New(api.Config{Mode: o.Mode, Version: self.Version, Origin: o.Origin, TrustedProxies: o.TrustedProxies, Log: o.Log,
 		TempDir: o.TempDir, MaxFileSize: 250 << 20}, l, a.Roles)

@@ -73,7 +73,7 @@ func (s *Service) SignUp(ctx context.Context, n NewAccount) (*user.User, string,
 		if _, err := tx.Exec(ctx, sqlFirstLock, pg.LockFirst); err != nil {
 			return err
 		}
-		first, err := s.meta.RequiresSetup(ctx)
+		first, err := s.meta.RequiresSetup(ctx, tx)
 		if err != nil {
 			return err
 		}

@@ -105,9 +105,9 @@ const sqlAnyAccount = `SELECT NOT EXISTS (SELECT FROM "user" WHERE host IS NULL 
 
 // RequiresSetup tells whether nobody has an account here yet: the first one
 // made becomes root.
-func (s *Service) RequiresSetup(ctx context.Context) (bool, error) {
+func (s *Service) RequiresSetup(ctx context.Context, q pg.Q) (bool, error) {
 	var empty bool
-	if err := s.db.QueryRow(ctx, sqlAnyAccount).Scan(&empty); err != nil {
+	if err := q.QueryRow(ctx, sqlAnyAccount).Scan(&empty); err != nil {
 		return false, fmt.Errorf("look for accounts: %w", err)
 	}
 	return empty, nil

@@ -312,7 +312,7 @@ func (s *Service) isVote(ctx context.Context, tx *pg.Tx, voter *user.User, o *ap
 	if err != nil || !n.Local() || !n.HasPoll {
 		return false, err
 	}
-	polls, _, err := s.loadPolls(ctx, "", []string{n.ID})
+	polls, _, err := s.loadPolls(ctx, tx, "", []string{n.ID})
 	if err != nil {
 		return false, err
 	}

@@ -116,7 +116,7 @@ func (s *Service) sendDelete(ctx context.Context, tx *pg.Tx, author *user.User, 
 	if err != nil {
 		return fmt.Errorf("render deletion: %w", err)
 	}
-	to, err := s.whoHas(ctx, tx, author, n)
+	to, err := s.whoHas(ctx, tx, n)
 	if err != nil {
 		return err
 	}
@@ -128,10 +128,8 @@ func (s *Service) sendDelete(ctx context.Context, tx *pg.Tx, author *user.User, 
 	return err
 }
 
-// whoHas is where a local note went and where else it is known to be. A note
-// that was taken over from another server has no audience on record: then it
-// is what its Create would go to now.
-func (s *Service) whoHas(ctx context.Context, tx *pg.Tx, author *user.User, n *Note) (*delivery.Recipients, error) {
+// whoHas is where a local note went and where else it is known to be.
+func (s *Service) whoHas(ctx context.Context, tx *pg.Tx, n *Note) (*delivery.Recipients, error) {
 	to := n.recipients()
 	if n.Visibility != Public && n.Visibility != Home {
 		return to, nil

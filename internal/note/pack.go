@@ -191,7 +191,7 @@ func (s *Service) loadAround(ctx context.Context, b *batch) error {
 	if b.files, err = s.Drive.ByIDs(ctx, s.DB, files); err != nil {
 		return err
 	}
-	if b.polls, b.votes, err = s.loadPolls(ctx, b.viewer, polls); err != nil {
+	if b.polls, b.votes, err = s.loadPolls(ctx, s.DB, b.viewer, polls); err != nil {
 		return err
 	}
 	if b.reactions, err = s.myReactions(ctx, b.viewer, reacted); err != nil {

@@ -51,12 +51,12 @@ func scanPoll(r pgx.CollectableRow) (*Poll, error) {
 	return p, r.Scan(&p.NoteID, &p.UserID, &p.UserHost, &p.Multiple, &p.Choices, &p.Votes, &p.ExpiresAt, &p.Ended)
 }
 
-func (s *Service) loadPolls(ctx context.Context, viewer string, ids []string) (map[string]*Poll, map[string][]int, error) {
+func (s *Service) loadPolls(ctx context.Context, q pg.Q, viewer string, ids []string) (map[string]*Poll, map[string][]int, error) {
 	polls, votes := map[string]*Poll{}, map[string][]int{}
 	if len(ids) == 0 {
 		return polls, votes, nil
 	}
-	rows, err := s.DB.Query(ctx, sqlPolls, ids)
+	rows, err := q.Query(ctx, sqlPolls, ids)
 	if err != nil {
 		return nil, nil, fmt.Errorf("polls: %w", err)
 	}
@@ -70,7 +70,7 @@ func (s *Service) loadPolls(ctx context.Context, viewer string, ids []string) (m
 	if viewer == "" {
 		return polls, votes, nil
 	}
-	if rows, err = s.DB.Query(ctx, sqlVotes, viewer, ids); err != nil {
+	if rows, err = q.Query(ctx, sqlVotes, viewer, ids); err != nil {
 		return nil, nil, fmt.Errorf("votes: %w", err)
 	}
 	var id string
@@ -105,7 +105,7 @@ const (
 	sqlMine = `SELECT choice FROM poll_vote WHERE note_id = $1 AND user_id = $2`
 	sqlVote = `INSERT INTO poll_vote (id, note_id, user_id, choice) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, note_id, choice) DO NOTHING`
 	// The votes array counts from 1 in SQL.
-	sqlTally = `UPDATE poll SET votes[$2 + 1] = votes[$2 + 1] + 1 WHERE note_id = $1`
+	sqlTally = `UPDATE poll SET votes[$2 + 1] = votes[$2 + 1] + 1, unsent = (user_host IS NULL) WHERE note_id = $1`
 )
 
 // votedData goes with "note.voted". It does not say who voted: everybody who
@@ -243,20 +243,55 @@ type pollsArgs struct{}
 func (pollsArgs) Kind() string { return "note.polls" }
 
 const (
-	sqlPollsOver = `UPDATE poll SET ended = true WHERE note_id IN (
+	sqlPollsOver = `UPDATE poll SET ended = true, unsent = false WHERE note_id IN (
 	SELECT note_id FROM poll WHERE NOT ended AND expires_at <= $1 ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING note_id`
 	sqlLocalVoters = `SELECT DISTINCT v.user_id FROM poll_vote v JOIN "user" u ON u.id = v.user_id WHERE v.note_id = $1 AND u.host IS NULL`
 )
 
 // workPolls ends polls whose time is over: the author and local voters are
-// told, and local polls send their tallies out.
+// told. Local polls send their tallies out when votes have come, once a check
+// and not once a vote.
 func (s *Service) workPolls(ctx context.Context) error {
-	for {
-		n, err := s.endPolls(ctx)
-		if err != nil || n == 0 {
-			return err
+	for _, step := range []func(context.Context) (int, error){s.endPolls, s.sendTallies} {
+		for {
+			n, err := step(ctx)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
 		}
 	}
+	return nil
+}
+
+const sqlPollsUnsent = `UPDATE poll SET unsent = false WHERE note_id IN (
+	SELECT note_id FROM poll WHERE unsent ORDER BY note_id LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING note_id`
+
+func (s *Service) sendTallies(ctx context.Context) (sent int, err error) {
+	err = s.DB.Tx(ctx, func(tx *pg.Tx) error {
+		rows, err := tx.Query(ctx, sqlPollsUnsent)
+		if err != nil {
+			return fmt.Errorf("polls with new votes: %w", err)
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return fmt.Errorf("polls with new votes: %w", err)
+		}
+		notes, err := s.ByIDs(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		for _, n := range notes {
+			if err := s.sendTally(ctx, tx, n); err != nil {
+				return err
+			}
+		}
+		sent = len(ids)
+		return nil
+	})
+	return sent, err
 }
 
 func (s *Service) endPolls(ctx context.Context) (ended int, err error) {

@@ -86,7 +86,7 @@ func (s *Service) documentIn(ctx context.Context, q pg.Q, author *user.User, n *
 	}
 	var poll *Poll
 	if n.HasPoll {
-		polls, _, err := s.loadPolls(ctx, "", []string{n.ID})
+		polls, _, err := s.loadPolls(ctx, q, "", []string{n.ID})
 		if err != nil {
 			return nil, err
 		}

@@ -271,13 +271,14 @@ func (s *Service) PinsOf(ctx context.Context, viewerID string, userIDs []string)
 	return out, nil
 }
 
-// federate sends a changed profile to the servers of followers.
+// federate sends a changed profile to the servers of followers, in the
+// transaction that changed it.
 func (s *Service) federate(ctx context.Context, tx *pg.Tx, u *user.User) error {
 	to, err := s.relations.FollowerInboxes(ctx, tx, u.ID)
 	if err != nil || len(to) == 0 {
 		return err
 	}
-	actor, err := s.users.Actor(ctx, u)
+	actor, err := s.users.ActorIn(ctx, tx, u)
 	if err != nil {
 		return err
 	}

@@ -90,15 +90,13 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 		}
 		// Opening an account lets in all who wait.
 		if before.IsLocked && !u.IsLocked {
-			return s.relations.AcceptAll(ctx, tx, u)
+			if err := s.relations.AcceptAll(ctx, tx, u); err != nil {
+				return err
+			}
 		}
-		return nil
+		return s.federate(ctx, tx, u)
 	})
 	if err != nil {
-		return nil, err
-	}
-	// The document is rendered from what is now committed.
-	if err := s.db.Tx(ctx, func(tx *pg.Tx) error { return s.federate(ctx, tx, u) }); err != nil {
 		return nil, err
 	}
 	return s.users.PackMe(ctx, u, c.Native())

@@ -123,7 +123,7 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, req metaReq) (*metaR
 	if !req.Detail {
 		return res, nil
 	}
-	setup, err := s.meta.RequiresSetup(ctx)
+	setup, err := s.meta.RequiresSetup(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
 )
@@ -77,6 +78,7 @@ func builtIn() Policies {
 
 // Service answers what accounts may do.
 type Service struct {
+	db   *pg.DB
 	meta *meta.Service
 	last atomic.Pointer[resolved]
 }
@@ -89,7 +91,7 @@ type resolved struct {
 }
 
 // New makes the service.
-func New(m *meta.Service) *Service { return &Service{meta: m} }
+func New(db *pg.DB, m *meta.Service) *Service { return &Service{db: db, meta: m} }
 
 // Default is what an account without roles may do, and a visitor.
 func (s *Service) Default() (*Policies, error) {

@@ -27,7 +27,7 @@ func (s *Service) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.meta.RequiresSetup(r.Context())
+	first, err := s.meta.RequiresSetup(r.Context(), s.db)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/mfm"
+	"buttersc.one/oven/internal/lib/pg"
 )
 
 // ErrActor says that a document is no actor this server can take.
@@ -211,7 +212,12 @@ func limited(s string, max int) *string {
 
 // Actor renders a local account (behaviour 5.2).
 func (s *Service) Actor(ctx context.Context, u *User) (*ap.Actor, error) {
-	profiles, err := s.Profiles(ctx, []string{u.ID})
+	return s.ActorIn(ctx, s.db, u)
+}
+
+// ActorIn is Actor inside a transaction.
+func (s *Service) ActorIn(ctx context.Context, q pg.Q, u *User) (*ap.Actor, error) {
+	profiles, err := s.ProfilesIn(ctx, q, []string{u.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +225,7 @@ func (s *Service) Actor(ctx context.Context, u *User) (*ap.Actor, error) {
 	if p == nil {
 		return nil, fmt.Errorf("user %s has no profile", u.ID)
 	}
-	pem, err := s.delivery.PublicPEM(ctx, u.ID)
+	pem, err := s.delivery.PublicPEMIn(ctx, q, u.ID)
 	if err != nil {
 		return nil, err
 	}

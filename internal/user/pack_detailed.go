@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
 )
 
@@ -109,7 +110,12 @@ FROM user_profile WHERE user_id = ANY($1)`
 
 // Profiles reads the profiles of accounts.
 func (s *Service) Profiles(ctx context.Context, userIDs []string) (map[string]*Profile, error) {
-	rows, err := s.db.Query(ctx, sqlProfiles, userIDs)
+	return s.ProfilesIn(ctx, s.db, userIDs)
+}
+
+// ProfilesIn is Profiles inside a transaction.
+func (s *Service) ProfilesIn(ctx context.Context, q pg.Q, userIDs []string) (map[string]*Profile, error) {
+	rows, err := q.Query(ctx, sqlProfiles, userIDs)
 	if err != nil {
 		return nil, fmt.Errorf("profiles: %w", err)
 	}

@@ -119,8 +119,13 @@ const sqlPublicKey = `SELECT public_pem FROM fed_key WHERE actor_id = $1 AND ret
 
 // PublicPEM is the public part of the actor's key; ErrNoKey when it has none.
 func (s *Service) PublicPEM(ctx context.Context, actorID string) (string, error) {
+	return s.PublicPEMIn(ctx, s.db, actorID)
+}
+
+// PublicPEMIn is PublicPEM inside a transaction.
+func (s *Service) PublicPEMIn(ctx context.Context, q pg.Q, actorID string) (string, error) {
 	var text string
-	if err := s.db.QueryRow(ctx, sqlPublicKey, actorID).Scan(&text); err != nil {
+	if err := q.QueryRow(ctx, sqlPublicKey, actorID).Scan(&text); err != nil {
 		if pg.NoRows(err) {
 			return "", ErrNoKey
 		}

@@ -1,14 +1,23 @@
 package inbox
 
 import (
+	"math"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// buckets are token buckets by (claimed host, source network): who lies about
-// the host moves only his own.
-type buckets struct {
+// Rate of requests of one claimed host from one network.
+const (
+	perSecond  = 50.0
+	burst      = 500.0
+	maxBuckets = 20_000
+)
+
+// rates are token buckets by claimed host and source network. Both together:
+// who claims to be another host uses up a bucket of his own.
+type rates struct {
 	mu sync.Mutex
 	m  map[string]*bucket
 }
@@ -18,33 +27,51 @@ type bucket struct {
 	at     time.Time
 }
 
-const (
-	perSecond  = 50.0
-	burst      = 500.0
-	maxBuckets = 20_000 // a full memory starts anew
-)
+func newRates() *rates { return &rates{m: map[string]*bucket{}} }
 
-func newBuckets() *buckets { return &buckets{m: map[string]*bucket{}} }
+// take takes a token, or tells how long until there is one. now must not be a
+// clock that jumps.
+func (r *rates) take(key string, now time.Time) (wait time.Duration, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.m[key]
+	if b == nil {
+		if len(r.m) >= maxBuckets {
+			r.sweep(now)
+		}
+		b = &bucket{tokens: burst, at: now}
+		r.m[key] = b
+	}
+	b.fill(now)
+	if b.tokens < 1 {
+		return time.Duration((1 - b.tokens) / perSecond * float64(time.Second)), false
+	}
+	b.tokens--
+	return 0, true
+}
 
-// take tells whether one more request may come now.
-func (b *buckets) take(key string, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.m) >= maxBuckets {
-		clear(b.m)
+func (b *bucket) fill(now time.Time) {
+	b.tokens = min(burst, b.tokens+now.Sub(b.at).Seconds()*perSecond)
+	b.at = now
+}
+
+// sweep removes buckets that are full, which is what a new one would be; when
+// that does not help, all: a flood of invented hosts must not grow the memory.
+func (r *rates) sweep(now time.Time) {
+	for k, b := range r.m {
+		if b.fill(now); b.tokens >= burst {
+			delete(r.m, k)
+		}
 	}
-	k := b.m[key]
-	if k == nil {
-		k = &bucket{tokens: burst, at: now}
-		b.m[key] = k
+	if len(r.m) >= maxBuckets/2 {
+		clear(r.m)
 	}
-	k.tokens = min(burst, k.tokens+now.Sub(k.at).Seconds()*perSecond)
-	k.at = now
-	if k.tokens < 1 {
-		return false
-	}
-	k.tokens--
-	return true
+}
+
+func (r *rates) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.m)
 }
 
 // sourceOf is the network a request came from: IPv4 /24, IPv6 /48.
@@ -53,7 +80,7 @@ func sourceOf(remoteAddr string) string {
 	if err != nil {
 		return ""
 	}
-	ip, bits := a.Addr().Unmap(), 24
+	ip, bits := a.Addr().Unmap().WithZone(""), 24
 	if ip.Is6() {
 		bits = 48
 	}
@@ -63,3 +90,29 @@ func sourceOf(remoteAddr string) string {
 	}
 	return p.String()
 }
+
+// Requests under way at a time, and the bytes of their bodies.
+const (
+	maxRequests = 1024
+	maxBytes    = 128 << 20
+)
+
+// room bounds what is under way, over all hosts.
+type room struct{ requests, bytes atomic.Int64 }
+
+func (m *room) enter(size int64) bool {
+	requests, bytes := m.requests.Add(1), m.bytes.Add(size)
+	if requests <= maxRequests && bytes <= maxBytes {
+		return true
+	}
+	m.leave(size)
+	return false
+}
+
+func (m *room) leave(size int64) {
+	m.requests.Add(-1)
+	m.bytes.Add(-size)
+}
+
+// seconds is a duration for Retry-After: whole seconds, at least one.
+func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }

@@ -3,190 +3,199 @@ package inbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/httpsig"
 )
 
-// refusal is an answer other than 202.
-type refusal struct {
-	status int
-	reason string
-}
+const (
+	maxBody  = ap.MaxSize
+	bodyTime = 15 * time.Second // for a body to arrive
+)
 
-func (r refusal) Error() string { return r.reason }
-
-func refuse(status int, format string, args ...any) error {
-	return refusal{status, fmt.Sprintf(format, args...)}
-}
-
-// ServeHTTP takes an activity (AP §7.1): 202 once it is stored, or is nothing
-// to anybody here; 401 when its signature does not hold.
+// ServeHTTP takes a delivery (AP §7.1): 202 when the activity is kept, or when
+// there is nothing to do with it; 401 and the reason when it is not believed;
+// 429 or 503 with Retry-After when the sender is to keep it for later.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	err := s.serve(w, r)
-	var no refusal
-	switch {
-	case err == nil:
+	err := s.receive(w, r)
+	if err == nil {
 		w.WriteHeader(http.StatusAccepted)
-	case errors.As(err, &no):
-		if no.status == http.StatusTooManyRequests || no.status == http.StatusServiceUnavailable {
-			w.Header().Set("Retry-After", "60")
-		}
-		http.Error(w, no.reason, no.status)
-	case r.Context().Err() != nil: // the sender has gone and will come again
-	default:
-		s.log.Error("inbox", "err", err)
-		w.Header().Set("Retry-After", "60")
-		http.Error(w, "", http.StatusServiceUnavailable)
+		return
 	}
+	var no *refusal
+	if !errors.As(err, &no) {
+		if r.Context().Err() == nil {
+			s.log.Error("inbox", "err", err)
+		}
+		no = &refusal{status: http.StatusServiceUnavailable, reason: "cannot take it at the moment", retry: 30 * time.Second}
+	}
+	h := w.Header()
+	if no.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds(no.retry)))
+	}
+	if no.status == http.StatusMethodNotAllowed {
+		h.Set("Allow", http.MethodPost)
+	}
+	http.Error(w, no.reason, no.status)
 }
 
-func (s *Service) serve(w http.ResponseWriter, r *http.Request) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return refuse(http.StatusServiceUnavailable, "busy")
+// receive goes from the cheap to the dear: nothing is decoded before the rate
+// is checked, nothing is fetched before the host is, nothing is kept before the
+// signature is.
+func (s *Service) receive(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return refuse(http.StatusMethodNotAllowed, "POST only")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, ap.MaxSize))
-	if err != nil {
-		var big *http.MaxBytesError
-		if errors.As(err, &big) {
-			return refuse(http.StatusRequestEntityTooLarge, "larger than 1 MiB")
-		}
-		return refuse(http.StatusBadRequest, "unreadable")
+	if r.ContentLength > maxBody {
+		return errTooLong()
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return refuse(http.StatusUnsupportedMediaType, "no content encodings")
 	}
 	sig, err := httpsig.Parse(r)
 	if err != nil {
-		return refuse(http.StatusUnauthorized, "%v", err)
+		return refuse(http.StatusUnauthorized, err.Error())
 	}
-	keyHost, err := ap.Host(sig.KeyID)
+	host, err := ap.Host(sig.KeyID)
+	if err != nil || !plainID(sig.KeyID) {
+		return refuse(http.StatusUnauthorized, "the key's id is no address")
+	}
+	if wait, ok := s.rates.take(host+" "+sourceOf(r.RemoteAddr), time.Now()); !ok {
+		return later(http.StatusTooManyRequests, "too many requests", wait)
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = maxBody
+	}
+	if !s.room.enter(size) {
+		return later(http.StatusServiceUnavailable, "too busy", 10*time.Second)
+	}
+	defer s.room.leave(size)
+	body, err := readBody(w, r)
 	if err != nil {
-		return refuse(http.StatusUnauthorized, "key id")
-	}
-	if !s.limits.take(keyHost+" "+sourceOf(r.RemoteAddr), s.cfg.Now()) {
-		return refuse(http.StatusTooManyRequests, "too many requests")
-	}
-	o, err := ap.Parse(body)
-	if err != nil {
-		return refuse(http.StatusBadRequest, "%v", err)
-	}
-	a, err := s.read(r.Context(), o, body, keyHost)
-	if err != nil || a == nil {
 		return err
 	}
-	k, err := s.verify(r.Context(), sig, body, a)
-	if err != nil {
-		return err
-	}
-	if s.cfg.Heard != nil {
-		s.cfg.Heard(a.Host)
-	}
-	if k.Suspended {
-		return nil
-	}
-	a.ActorID = k.UserID
-	return s.store(r.Context(), a, body)
+	return s.verified(r.Context(), sig, host, body)
 }
 
-// read checks what can be checked without the key. A nil activity is one that
-// needs no more than an answer.
-func (s *Service) read(ctx context.Context, o *ap.Object, body []byte, keyHost string) (*Activity, error) {
-	a := &Activity{ID: o.ID(), Type: o.Type(), Actor: o.Ref("actor"), Object: o, Received: s.cfg.Now()}
-	var err error
-	if a.Host, err = ap.Host(a.Actor); err != nil || a.Type == "" {
-		return nil, refuse(http.StatusBadRequest, "no actor or no type")
+func errUnreadable() error {
+	return refuse(http.StatusBadRequest, "not a JSON document that can be read")
+}
+
+func errTooLong() error { return refuse(http.StatusRequestEntityTooLarge, "more than 1 MiB") }
+
+// readBody reads the body, against a clock: a sender that drips holds a place.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	// Writers that know no deadlines are those of tests.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return nil, errTooLong()
 	}
-	if a.Host != keyHost {
-		return nil, refuse(http.StatusUnauthorized, "signed by another host than the actor's")
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "the body did not arrive")
 	}
-	if err := s.cfg.Policy.Allowed(ctx, a.Host); err != nil {
-		return nil, refuse(http.StatusForbidden, "not federating")
+	// Or the request would be cancelled by it while its key is fetched.
+	_ = rc.SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// verified finds out who sent the body and takes it.
+func (s *Service) verified(ctx context.Context, sig *httpsig.Signature, host string, body []byte) error {
+	// Not ap.Inbound: the signature says what the document is for, and some
+	// leave the context out.
+	o, err := ap.Parse(body)
+	if err != nil {
+		return errUnreadable()
 	}
-	if a.ID == "" {
-		a.ID = fmt.Sprintf("%s#%x", a.Actor, hashOf(string(body)))
+	a, err := read(claimed(o), body)
+	if err != nil {
+		return err
 	}
-	if err := ownObject(a); err != nil {
-		return nil, err
-	}
-	if o.Is("Delete", "Update") && o.Ref("object") == a.Actor {
-		// The farewell of somebody who was never here: common, and not worth a
-		// fetch of a key that is gone.
+	if selfDirected(a) {
+		// Accounts nobody here has heard of go by the thousand. Fetching their keys
+		// would only find them gone.
 		known, err := s.cfg.Keys.Known(ctx, a.Actor)
-		if err != nil || !known {
-			return nil, err
+		if err != nil {
+			return err
+		}
+		if !known {
+			s.tally.add("account is unknown")
+			return nil
 		}
 	}
-	if s.handler(o) == nil {
-		return nil, nil
-	}
-	return a, nil
-}
-
-// ownObject checks that an activity, and what it creates, changes or deletes,
-// is on its actor's host (FEP-fe34; security rows 2 and 5).
-func ownObject(a *Activity) error {
-	if !ap.SameHost(a.ID, a.Actor) {
-		return refuse(http.StatusUnauthorized, "the activity's id is on another host than its actor")
-	}
-	if !a.Object.Is("Create", "Update", "Delete") {
-		return nil
-	}
-	if object := a.Object.Ref("object"); !ap.SameHost(object, a.Actor) {
-		return refuse(http.StatusUnauthorized, "the object is on another host than the actor")
-	}
-	return nil
-}
-
-// verify checks the signature with the key as it is known, and when that fails
-// with the key as its server gives it now. The key must be the actor's own.
-func (s *Service) verify(ctx context.Context, sig *httpsig.Signature, body []byte, a *Activity) (*Key, error) {
-	k, err := s.key(ctx, sig.KeyID, a.Host)
 	switch {
-	case errors.Is(err, ErrNoKey):
-		return nil, refuse(http.StatusUnauthorized, "the key cannot be had")
-	case errors.Is(err, errBusy):
-		return nil, refuse(http.StatusServiceUnavailable, "%v", err)
+	case s.cfg.Policy.Allowed(ctx, host) != nil || s.cfg.Policy.Allowed(ctx, a.Host) != nil:
+		return refuse(http.StatusForbidden, "not federating with this host")
+	case host == s.cfg.Self:
+		return refuse(http.StatusUnauthorized, "the key is of this server")
+	case host != a.Host:
+		return refuse(http.StatusUnauthorized, "the key is of another host than the actor")
+	}
+	k, err := s.verify(ctx, sig, host, body)
+	switch {
+	case errors.Is(err, errKeyGone) && a.Type == "Delete" && selfDirected(a):
+		// The account went and took its key along: it cannot be proved, and will
+		// not be by trying again.
+		s.tally.add("key is gone")
+		return nil
 	case err != nil:
-		return nil, err
-	}
-	want := httpsig.Expect{Authority: s.cfg.Self, Now: s.cfg.Now()}
-	if err = sig.Verify(k.Public, body, want); errors.Is(err, httpsig.ErrInvalid) && s.asked.mayRenew(sig.KeyID, s.cfg.Now()) {
-		fresh, ferr := s.fetchKey(ctx, sig.KeyID, a.Host)
-		if ferr == nil {
-			k = fresh
-			err = sig.Verify(k.Public, body, want)
-		}
-	}
-	if err != nil {
-		return nil, refuse(http.StatusUnauthorized, "%v", err)
-	}
-	if k.Actor != a.Actor {
-		return nil, refuse(http.StatusUnauthorized, "the key is not the actor's")
-	}
-	return k, nil
-}
-
-// Accept stores an activity whose sender has been verified by other means.
-func (s *Service) Accept(ctx context.Context, k *Key, body []byte) error {
-	o, err := ap.Parse(body)
-	if err != nil {
 		return err
-	}
-	host, err := ap.Host(k.Actor)
-	if err != nil {
-		return err
-	}
-	a, err := s.read(ctx, o, body, host)
-	if err != nil || a == nil {
-		return err
-	}
-	if a.Actor != k.Actor {
+	case k.Actor != a.Actor:
 		return refuse(http.StatusUnauthorized, "the key is not the actor's")
 	}
-	a.ActorID = k.UserID
-	return s.store(ctx, a, body)
+	s.cfg.Heard(host)
+	return s.take(ctx, k, o, body)
+}
+
+// claimed is the activity by which a document is judged before it is verified:
+// itself, or of a collection the first item.
+func claimed(o *ap.Object) *ap.Object {
+	if items, ok := itemsOf(o); ok && len(items) > 0 {
+		return items[0]
+	}
+	return o
+}
+
+// itemsOf are the activities in a collection; false for anything else.
+func itemsOf(o *ap.Object) ([]*ap.Object, bool) {
+	switch o.Type() {
+	case "Collection", "CollectionPage":
+		return o.Objects("items"), true
+	case "OrderedCollection", "OrderedCollectionPage":
+		return o.Objects("orderedItems"), true
+	}
+	return nil, false
+}
+
+// verify checks the signature and gives the key that made it.
+func (s *Service) verify(ctx context.Context, sig *httpsig.Signature, host string, body []byte) (*Key, error) {
+	expect := httpsig.Expect{Authority: s.cfg.Self, Now: s.cfg.Now()}
+	k, err := s.cfg.Keys.Key(ctx, sig.KeyID)
+	fresh := false
+	if errors.Is(err, ErrNoKey) {
+		fresh = true
+		k, err = s.keyring.fetch(ctx, sig.KeyID, host)
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = sig.Verify(k.Public, body, expect)
+	if errors.Is(err, httpsig.ErrInvalid) && !fresh && s.keyring.mayRenew(sig.KeyID) {
+		// The actor may have changed keys.
+		if k, err = s.keyring.fetch(ctx, sig.KeyID, host); err != nil {
+			return nil, err
+		}
+		err = sig.Verify(k.Public, body, expect)
+	}
+	if err != nil {
+		return nil, refuse(http.StatusUnauthorized, err.Error())
+	}
+	return k, nil
 }

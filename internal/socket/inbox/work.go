@@ -4,325 +4,287 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
 )
 
-// Run handles what was accepted until ctx ends; what is under way is finished.
-func (s *Service) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	wg.Go(func() { s.commitGroups(ctx) })
-	jobs := make(chan *row)
-	for range s.cfg.Workers {
-		wg.Go(func() {
-			for r := range jobs {
-				s.work(context.WithoutCancel(ctx), r)
-			}
-		})
-	}
-	wg.Go(func() { s.fetchLane(ctx) })
-	wg.Go(func() { s.expire(ctx) })
-	s.dispatch(ctx, jobs)
-	close(jobs)
-	wg.Wait()
-	return nil
-}
-
-// row is an accepted activity.
-type row struct {
-	id       int64
-	received time.Time
-	host     string
-	actor    string
-	actorID  string
-	hash     []byte
-	object   int64
-	body     []byte
-	attempts int
-	last     bool
-}
-
-// busy is what workers have in hand: few of a host, one of an object.
-type busy struct {
-	mu      sync.Mutex
-	hosts   map[string]int
-	objects map[int64]bool
-	total   int
-}
-
-const perHost = 4
-
-func (b *busy) take(r *row) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.objects[r.object] || b.hosts[r.host] >= perHost {
-		return false
-	}
-	b.objects[r.object] = true
-	b.hosts[r.host]++
-	b.total++
-	return true
-}
-
-func (b *busy) give(r *row) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.objects, r.object)
-	if b.hosts[r.host]--; b.hosts[r.host] == 0 {
-		delete(b.hosts, r.host)
-	}
-	b.total--
-}
-
 const (
-	// dispatchLock makes one process the dispatcher; another takes over when its
-	// connection ends.
-	dispatchLock int32 = 0x696e62
-	idlePoll           = 250 * time.Millisecond
-	readAhead          = 200
+	poll = time.Second // finds what no wake-up told of
+	rest = 10 * time.Millisecond
+	// enoughQueued is when the table need not be looked at: what arrives here is
+	// queued without.
+	enoughQueued = 2000
 )
 
-// dispatch hands due rows to the workers, in this process or none: which of an
-// object's activities comes first must be decided in one place.
-func (s *Service) dispatch(ctx context.Context, jobs chan<- *row) {
+// feed keeps the queue filled until ctx ends.
+func (s *Service) feed(ctx context.Context) {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	per := maxPerHost
 	for ctx.Err() == nil {
-		release, ok, err := s.db.TryLock(ctx, pg.LockLeader, dispatchLock)
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("inbox: take the lead", "err", err)
+		var err error
+		if per, err = s.fill(ctx, per); err != nil && ctx.Err() == nil {
+			s.log.Error("inbox not read", "err", err)
 		}
-		if !ok {
-			wait(ctx, nil, time.Second)
-			continue
-		}
-		s.lead(ctx, jobs)
-		release()
-	}
-}
-
-func (s *Service) lead(ctx context.Context, jobs chan<- *row) {
-	for ctx.Err() == nil {
-		n, err := s.round(ctx, jobs)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.log.Error("inbox: read", "err", err)
-			}
-			wait(ctx, nil, time.Second)
-			return
-		}
-		if n == 0 {
-			wait(ctx, s.wake, idlePoll)
+		// Wake-ups come in crowds; one look answers them all.
+		pause(ctx, rest)
+		select {
+		case <-ctx.Done():
+		case <-s.queue.wake:
+		case <-tick.C:
 		}
 	}
 }
 
-// wait waits for a wake-up, a time, or the end.
-func wait(ctx context.Context, wake <-chan struct{}, d time.Duration) {
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
 	case <-ctx.Done():
-	case <-wake:
-	case <-time.After(d):
+	case <-t.C:
 	}
 }
 
-// Of an object only the oldest activity is due: a later one that is ready waits
-// for it, also while the older waits for a fetch or a retry.
-const sqlDue = `
-SELECT i.id, i.received_at, i.host, i.actor, i.actor_id, i.hash, i.object_key, i.body, i.attempts, i.fetches >= $2
-FROM fed_inbox i
-WHERE i.state = 0 AND i.next_at <= now()
-	AND NOT EXISTS (SELECT FROM fed_inbox o WHERE o.object_key = i.object_key AND o.id < i.id AND o.state < 2)
-ORDER BY i.lane, i.id LIMIT $1`
+// How many rows of one host are read at once: less when there are many hosts.
+const (
+	maxPerHost = 512
+	minPerHost = 16
+)
 
-// round hands out what is due and free now; it says how many it handed out.
-func (s *Service) round(ctx context.Context, jobs chan<- *row) (int, error) {
-	s.reset.RLock()
-	defer s.reset.RUnlock()
-	rows, err := s.db.Query(ctx, sqlDue, readAhead, maxFetches)
-	if err != nil {
-		return 0, err
+const sqlDue = `
+UPDATE fed_inbox SET state = 0 WHERE id IN (
+	SELECT id FROM fed_inbox WHERE state = 1 AND due_at <= $1 ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`
+
+// Hosts are found by jumping from one to the next on the index: the cost is that
+// of the hosts, not of the rows. A row behind one on the same object that waits
+// is left out; behind one that is ready too the queue keeps them apart.
+const sqlReady = `
+WITH RECURSIVE h (host) AS (
+	(SELECT host FROM fed_inbox WHERE state = 0 ORDER BY host LIMIT 1)
+	UNION ALL
+	SELECT (SELECT f.host FROM fed_inbox f WHERE f.state = 0 AND f.host > h.host ORDER BY f.host LIMIT 1)
+	FROM h WHERE h.host IS NOT NULL
+)
+SELECT c.id, c.lane, c.host, c.object_key
+FROM h CROSS JOIN LATERAL (
+	SELECT f.id, f.lane, f.host, f.object_key FROM fed_inbox f
+	WHERE f.state = 0 AND f.host = h.host AND NOT EXISTS (
+		SELECT FROM fed_inbox e WHERE e.host = f.host AND e.object_key = f.object_key AND e.id < f.id AND e.state IN (1, 2))
+	ORDER BY f.lane, f.id LIMIT $1
+) c
+WHERE h.host IS NOT NULL
+LIMIT $2`
+
+func (s *Service) fill(ctx context.Context, per int) (int, error) {
+	if _, err := s.db.Exec(ctx, sqlDue, s.cfg.Now()); err != nil {
+		return per, fmt.Errorf("activities to try again: %w", err)
 	}
-	due, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (*row, error) {
-		w := &row{}
-		return w, r.Scan(&w.id, &w.received, &w.host, &w.actor, &w.actorID, &w.hash, &w.object, &w.body, &w.attempts, &w.last)
-	})
-	if err != nil {
-		return 0, err
+	if s.queue.len() >= enoughQueued {
+		return per, nil
 	}
-	n := 0
-	for _, r := range due {
-		if !s.busy.take(r) {
+	rows, err := s.db.Query(ctx, sqlReady, per, maxQueued)
+	if err != nil {
+		return per, fmt.Errorf("ready activities: %w", err)
+	}
+	js, err := pgx.CollectRows(rows, scanJob)
+	if err != nil {
+		return per, fmt.Errorf("ready activities: %w", err)
+	}
+	count := map[string]int{}
+	more := len(js) >= maxQueued
+	for _, j := range js {
+		count[j.host]++
+		more = more || count[j.host] >= per
+	}
+	s.queue.filled(more)
+	s.queue.offer(js)
+	return max(minPerHost, min(maxPerHost, maxQueued/2/max(1, len(count)))), nil
+}
+
+// worker processes activities until the queue is closed.
+func (s *Service) worker(ctx context.Context) {
+	for j := s.queue.next(); j != nil; j = s.queue.next() {
+		again, err := s.work(ctx, j)
+		if errors.Is(err, errNotReady) {
+			s.queue.notReady(j)
 			continue
 		}
-		select {
-		case jobs <- r:
-			n++
-		case <-ctx.Done():
-			s.busy.give(r)
-			return n, nil
+		s.queue.done(j, again)
+		if err != nil && ctx.Err() == nil {
+			// The database's failure, not the activity's: the row is as it was.
+			s.log.Error("inbox", "id", j.id, "host", j.host, "err", err)
+			pause(ctx, time.Second)
 		}
 	}
-	return n, nil
 }
 
-const (
-	sqlClaim  = `SELECT state = 0 FROM fed_inbox WHERE id = $1 FOR UPDATE`
-	sqlSeen   = `INSERT INTO fed_seen (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING`
-	sqlDone   = `DELETE FROM fed_inbox WHERE id = $1`
-	sqlRetry  = `UPDATE fed_inbox SET attempts = attempts + 1, next_at = now() + make_interval(secs => $2), last_error = $3 WHERE id = $1`
-	sqlFailed = `UPDATE fed_inbox SET state = 2, attempts = attempts + 1, next_at = now(), last_error = $2 WHERE id = $1`
-	sqlPark   = `UPDATE fed_inbox SET state = 1, waits_for = $2, next_at = now() WHERE id = $1`
+// taken is a row that this worker holds by its transaction.
+type taken struct {
+	actor    string
+	actorID  string
+	body     []byte
+	received time.Time
+	attempts int
+	parks    int
+	last     bool
+	waited   string // what it waited for before
+	seen     bool   // its effect is there already
+}
+
+// waitedBefore tells whether others may have been left out behind it.
+func (t *taken) waitedBefore() bool { return t.attempts > 0 || t.parks > 0 }
+
+var errNotReady = errors.New("row is not ready")
+
+// Taking a row is deleting it and noting it as seen, in the transaction of the
+// handler: all of it happens, or none. A row that another process holds is
+// skipped, and one behind another on the same object is left, whatever this
+// process remembers of them.
+const sqlTake = `
+WITH mine AS (
+	SELECT id FROM fed_inbox f
+	WHERE id = $1 AND state = 0 AND NOT EXISTS (
+		SELECT FROM fed_inbox e WHERE e.host = f.host AND e.object_key = f.object_key AND e.id < f.id AND e.state < 3)
+	FOR UPDATE SKIP LOCKED
+), gone AS (
+	DELETE FROM fed_inbox WHERE id IN (SELECT id FROM mine)
+	RETURNING hash, actor, actor_id, body, received_at, attempts, parks, last, waits_for
+), noted AS (
+	INSERT INTO fed_seen (hash, day) SELECT hash, $2::date FROM gone WHERE hash IS NOT NULL
+	ON CONFLICT (hash) DO NOTHING
+	RETURNING hash
 )
+SELECT actor, actor_id, body, received_at, attempts, parks, last, waits_for, hash IS NOT NULL AND NOT EXISTS (SELECT FROM noted) FROM gone`
+
+func (s *Service) takeRow(ctx context.Context, tx *pg.Tx, id int64) (*taken, error) {
+	t := &taken{}
+	err := tx.QueryRow(ctx, sqlTake, id, s.cfg.Now().UTC()).Scan(&t.actor, &t.actorID, &t.body, &t.received, &t.attempts, &t.parks, &t.last, &t.waited, &t.seen)
+	if pg.NoRows(err) {
+		return nil, errNotReady
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take activity: %w", err)
+	}
+	return t, nil
+}
+
+// work processes one activity. again: rows that were left out behind it are
+// ready now, or it itself is to be taken once more.
+func (s *Service) work(ctx context.Context, j *job) (again bool, err error) {
+	var row *taken
+	var a *Activity
+	err = s.protect("handler", func() error {
+		return s.db.Tx(ctx, func(tx *pg.Tx) (err error) {
+			if row, err = s.takeRow(ctx, tx, j.id); err != nil || row.seen {
+				return err
+			}
+			if a, err = s.activity(row); err != nil {
+				return err
+			}
+			if s.cfg.Policy.Allowed(ctx, a.Host) != nil {
+				return Drop("host is blocked") // since it was accepted
+			}
+			f := s.handler(a.Object)
+			if f == nil {
+				return Drop("no handler")
+			}
+			return f(ctx, tx, a)
+		})
+	})
+	var drop *dropped
+	var needs Needs
+	switch {
+	case err == nil:
+		return row.waitedBefore(), nil
+	case errors.Is(err, errNotReady):
+		return false, errNotReady
+	case ctx.Err() != nil:
+		return false, nil // cut off; the row is as it was
+	case row == nil:
+		return true, err // it was not even taken
+	case errors.As(err, &drop):
+		s.tally.add(drop.reason)
+		return row.waitedBefore(), s.give(ctx, j)
+	case errors.As(err, &needs) && row.last:
+		s.tally.add("what it needs cannot be had")
+		return true, s.give(ctx, j)
+	case errors.As(err, &needs):
+		return true, s.park(ctx, j, row, needs.URI)
+	}
+	s.logFailure(j, row, a, err)
+	return false, s.retry(ctx, j)
+}
+
+// activity reads a row again; it has been checked when it was accepted.
+func (s *Service) activity(row *taken) (*Activity, error) {
+	o, err := ap.Parse(row.body)
+	if err != nil {
+		return nil, Drop("cannot be read any more")
+	}
+	a, err := read(o, row.body)
+	if err != nil || a.Actor != row.actor || allowed(a) != nil {
+		return nil, Drop("not its actor's any more")
+	}
+	a.ActorID, a.Received, a.Last = row.actorID, row.received, row.last
+	return a, nil
+}
+
+// give ends an activity without effect.
+func (s *Service) give(ctx context.Context, j *job) error {
+	err := s.db.Tx(ctx, func(tx *pg.Tx) error {
+		_, err := s.takeRow(ctx, tx, j.id)
+		return err
+	})
+	if errors.Is(err, errNotReady) {
+		return nil
+	}
+	return err
+}
 
 // maxAttempts of an activity whose handler fails.
 const maxAttempts = 10
 
-// work handles one activity: its effect, the note that it was seen, and the end
-// of its row are one transaction.
-func (s *Service) work(ctx context.Context, r *row) {
-	defer s.poke()
-	defer s.busy.give(r)
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	err := s.handle(ctx, r)
-	var needs Needs
-	var drop dropped
-	switch {
-	case err == nil:
-	case errors.As(err, &needs):
-		_, err = s.db.Exec(ctx, sqlPark, r.id, needs.URI)
-	case errors.As(err, &drop):
-		s.log.Debug("inbox: dropped", "host", r.host, "reason", drop.reason)
-		err = s.finish(ctx, r)
-	case r.attempts+1 >= maxAttempts:
-		s.log.Error("inbox: failed for good", "host", r.host, "activity", r.id, "err", err)
-		_, err = s.db.Exec(ctx, sqlFailed, r.id, kindOf(err))
-	default:
-		s.log.Warn("inbox: will try again", "host", r.host, "activity", r.id, "attempt", r.attempts+1, "err", err)
-		delay := min(float64(int(1)<<min(r.attempts, 12)), 3600) * (0.5 + rand.Float64()/2) //nolint:gosec // jitter
-		_, err = s.db.Exec(ctx, sqlRetry, r.id, delay, kindOf(err))
+const sqlRetry = `
+UPDATE fed_inbox SET attempts = attempts + 1, state = CASE WHEN attempts + 1 >= $3 THEN 3 ELSE 1 END,
+	due_at = $2::timestamptz + make_interval(secs => least(3600, power(2, attempts)))
+WHERE id = $1 AND state = 0`
+
+// retry has an activity tried again after 1 s, 2 s, 4 s and so on, up to an
+// hour; after 10 attempts it stays as failed.
+func (s *Service) retry(ctx context.Context, j *job) error {
+	if _, err := s.db.Exec(ctx, sqlRetry, j.id, s.cfg.Now(), maxAttempts); err != nil {
+		return fmt.Errorf("put activity off: %w", err)
 	}
-	if err != nil {
-		s.log.Error("inbox: record", "activity", r.id, "err", err)
-	}
+	return nil
 }
 
-// kindOf is what is kept of an error: its SQLSTATE or nothing, never a text
-// that could hold somebody's words.
-func kindOf(err error) string {
-	if code := pg.Code(err); code != "" {
-		return "database " + code
+// logFailure logs ids and hosts. Of the database's errors only the code: their
+// messages can quote a value, which may be a user's text.
+func (s *Service) logFailure(j *job, row *taken, a *Activity, err error) {
+	args := []any{"row", j.id, "host", j.host}
+	if row != nil {
+		args = append(args, "attempt", row.attempts+1)
 	}
-	return "handler"
+	if a != nil {
+		args = append(args, "activity", a.ID, "type", a.Type)
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		args = append(args, "sqlstate", pe.Code, "constraint", pe.ConstraintName, "table", pe.TableName)
+	} else {
+		args = append(args, "kind", fmt.Sprintf("%T", err), "err", clip(err.Error()))
+	}
+	s.log.Warn("activity not processed", args...)
 }
 
-func (s *Service) handle(ctx context.Context, r *row) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("inbox: panic", "activity", r.id, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	o, err := ap.Parse(r.body)
-	if err != nil {
-		return Drop("unreadable")
+func clip(text string) string {
+	if len(text) > 200 {
+		return text[:200]
 	}
-	h := s.handler(o)
-	if h == nil {
-		return Drop("nobody takes it any more")
-	}
-	a := &Activity{ID: o.ID(), Type: o.Type(), Actor: r.actor, ActorID: r.actorID, Host: r.host, Object: o, Received: r.received, Last: r.last}
-	if a.ID == "" {
-		a.ID = fmt.Sprintf("%s#%x", a.Actor, hashOf(string(r.body)))
-	}
-	return s.db.Tx(ctx, func(tx *pg.Tx) error {
-		fresh, err := s.claim(ctx, tx, r)
-		if err != nil || !fresh {
-			return err
-		}
-		if err := h.call(ctx, tx, a); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, sqlDone, r.id)
-		return err
-	})
-}
-
-// claim locks the row and notes the activity as seen; false when somebody has
-// handled it meanwhile.
-func (s *Service) claim(ctx context.Context, tx *pg.Tx, r *row) (bool, error) {
-	var ready bool
-	if err := tx.QueryRow(ctx, sqlClaim, r.id).Scan(&ready); err != nil || !ready {
-		if pg.NoRows(err) {
-			err = nil
-		}
-		return false, err
-	}
-	tag, err := tx.Exec(ctx, sqlSeen, r.hash)
-	if err != nil {
-		return false, err
-	}
-	if tag.RowsAffected() == 0 {
-		_, err := tx.Exec(ctx, sqlDone, r.id)
-		return false, err
-	}
-	return true, nil
-}
-
-// finish ends an activity that has no effect.
-func (s *Service) finish(ctx context.Context, r *row) error {
-	return s.db.Tx(ctx, func(tx *pg.Tx) error {
-		if _, err := tx.Exec(ctx, sqlSeen, r.hash); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, sqlDone, r.id)
-		return err
-	})
-}
-
-const sqlPending = `SELECT count(*) FROM fed_inbox WHERE state = 1 OR state = 0 AND next_at <= now() + interval '1 second'`
-
-// Pending counts what waits to be handled now, or is being handled.
-func (s *Service) Pending(ctx context.Context) (int64, error) {
-	var n int64
-	if err := s.db.QueryRow(ctx, sqlPending).Scan(&n); err != nil {
-		return 0, fmt.Errorf("inbox: %w", err)
-	}
-	return n, nil
-}
-
-// Reset forgets what is kept in memory, after the tables were emptied
-// (reset-db in test mode).
-func (s *Service) Reset() {
-	s.reset.Lock()
-	defer s.reset.Unlock()
-	s.asked.forget()
-}
-
-const (
-	sqlExpireSeen   = `DELETE FROM fed_seen WHERE day < current_date - 14`
-	sqlExpireTombs  = `DELETE FROM fed_tombstone WHERE until < now()`
-	sqlExpireBodies = `UPDATE fed_inbox SET body = NULL WHERE state = 2 AND body IS NOT NULL AND next_at < now() - interval '24 hours'`
-	sqlExpireRows   = `DELETE FROM fed_inbox WHERE state = 2 AND next_at < now() - interval '14 days'`
-)
-
-// expire forgets what is too old to matter, once an hour.
-func (s *Service) expire(ctx context.Context) {
-	for {
-		for _, sql := range []string{sqlExpireSeen, sqlExpireTombs, sqlExpireBodies, sqlExpireRows} {
-			if _, err := s.db.Exec(ctx, sql); err != nil && ctx.Err() == nil {
-				s.log.Warn("inbox: expire", "err", err)
-			}
-		}
-		wait(ctx, nil, time.Hour)
-		if ctx.Err() != nil {
-			return
-		}
-	}
+	return text
 }
