@@ -400,3 +400,6 @@ func (a *App) Release() {
 	a.node.Keep(ctx, func() {})
 	a.Remote.Close()
 }
+
+// DB is the database the server was built on.
+func (a *App) DB() *pg.DB { return a.o.DB }

@@ -269,8 +269,8 @@ func (w *world) request(body []byte) *http.Request {
 	return r
 }
 
-// send gives the status and the text of the answer; change may spoil the signed
-// request.
+// send gives the status and the text of the answer. Who is to come again must
+// be told when.
 func (w *world) send(r *http.Request) (int, string) {
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -279,7 +279,7 @@ func (w *world) send(r *http.Request) (int, string) {
 	}
 	defer func() { _ = res.Body.Close() }()
 	b, _ := io.ReadAll(res.Body)
-	if (res.StatusCode == 429 || res.StatusCode == 503) && res.Header.Get("Retry-After") == "" {
+	if (res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable) && res.Header.Get("Retry-After") == "" {
 		w.t.Errorf("%d without Retry-After", res.StatusCode)
 	}
 	return res.StatusCode, string(b)

@@ -226,7 +226,7 @@ func TestBadRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != 405 {
+	if res.StatusCode != http.StatusMethodNotAllowed {
 		t.Error(res.StatusCode)
 	}
 }

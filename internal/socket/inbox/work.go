@@ -204,7 +204,7 @@ func (s *Service) work(ctx context.Context, j *job) (again bool, err error) {
 	case errors.Is(err, errNotReady):
 		return false, errNotReady
 	case ctx.Err() != nil:
-		return false, nil // cut off; the row is as it was
+		return false, ctx.Err() // cut off; the row is as it was
 	case row == nil:
 		return true, err // it was not even taken
 	case errors.As(err, &drop):
