@@ -5,8 +5,10 @@ package db
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 
@@ -76,4 +78,21 @@ func migrateRiver(ctx context.Context, db *pg.DB) error {
 	}
 	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	return err
+}
+
+// Fingerprint names the migrations' contents, for templates of databases.
+func Fingerprint() string {
+	h := sha256.New()
+	entries, err := files.ReadDir("migrations")
+	if err != nil {
+		return err.Error()
+	}
+	for _, e := range entries {
+		b, err := files.ReadFile("migrations/" + e.Name())
+		if err != nil {
+			return err.Error()
+		}
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

@@ -130,6 +130,12 @@ func (l *late) Known(ctx context.Context, actor string) (bool, error) {
 	return l.users.Known(ctx, actor)
 }
 
+// final tells whether what an activity waits for can never be had.
+func final(err error) bool {
+	return remote.IsGone(err) || errors.Is(err, note.ErrNotFound) || errors.Is(err, user.ErrNotFound) || errors.Is(err, user.ErrActor) ||
+		errors.Is(err, instance.ErrBlocked)
+}
+
 // poster fits remote's deliveries to delivery's need.
 type poster struct{ p *remote.Poster }
 
@@ -182,7 +188,7 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	a.Delivery = delivery.New(delivery.Config{DB: o.DB, Box: o.Box, Poster: poster{remote.NewPoster(a.Remote)}, Log: o.Log, Now: a.clock.Now,
 		Drop: func(host string) bool { return a.Instances.Allowed(context.Background(), host) != nil }, SelfHost: o.Host})
 	a.Inbox = inbox.New(inbox.Config{DB: o.DB, Keys: l, Policy: a.Instances, Fetcher: l, Self: o.Host, Origin: o.Origin, Log: o.Log,
-		Now: a.clock.Now, Heard: a.Delivery.Heard, Gone: remote.IsGone, Workers: 4})
+		Now: a.clock.Now, Heard: a.Delivery.Heard, Gone: final, Workers: 6})
 	a.Stream = stream.NewServer(a.Hub, l, l, func(userID string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -371,6 +377,8 @@ func (a *App) serveInbox(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not taking activities at the moment", http.StatusServiceUnavailable)
 		return
 	}
+	// Its limits go by the sender's address, not the proxy's.
+	r.RemoteAddr = netip.AddrPortFrom(a.API.ClientIP(r), 0).String()
 	a.Inbox.ServeHTTP(w, r)
 }
 

@@ -71,14 +71,11 @@ func (s *Service) onUpdate(ctx context.Context, tx *pg.Tx, a *inbox.Activity) er
 	return s.users.ApplyActor(ctx, tx, a.ActorID, o)
 }
 
-const sqlLoggedIn = `UPDATE user_profile SET logged_in_dates = logged_in_dates || $2::date
-WHERE user_id = $1 AND NOT ($2::date = ANY(logged_in_dates))`
-
 // apiI gives the caller's own account, with secrets for the native token, and
 // counts the day as one on which it was used.
 func (s *Service) apiI(ctx context.Context, c *api.Call, _ struct{}) (*user.Detailed, error) {
-	if _, err := s.db.Exec(ctx, sqlLoggedIn, c.UserID, s.meta.Today()); err != nil {
-		return nil, fmt.Errorf("day of use: %w", err)
+	if err := s.users.UsedOn(ctx, c.UserID, s.meta.Today()); err != nil {
+		return nil, err
 	}
 	u, err := s.users.ByID(ctx, c.UserID)
 	if err != nil {

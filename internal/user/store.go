@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -145,6 +146,17 @@ func (s *Service) Count(ctx context.Context, tx *pg.Tx, userID string, notes, fo
 func (s *Service) Active(ctx context.Context, userID string) error {
 	if _, err := s.db.Exec(ctx, sqlActive, userID); err != nil {
 		return fmt.Errorf("activity of user: %w", err)
+	}
+	return nil
+}
+
+const sqlUsedOn = `UPDATE user_profile SET logged_in_dates = logged_in_dates || $2::date
+WHERE user_id = $1 AND NOT ($2::date = ANY(logged_in_dates))`
+
+// UsedOn counts a day as one on which the account was used.
+func (s *Service) UsedOn(ctx context.Context, userID string, day time.Time) error {
+	if _, err := s.db.Exec(ctx, sqlUsedOn, userID, day); err != nil {
+		return fmt.Errorf("day of use: %w", err)
 	}
 	return nil
 }
