@@ -8,7 +8,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Stamping by go build itself fails where the checkout belongs to another user; the version above is enough.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
 
-.PHONY: help run build web test lint schema contract demo bench-api fuzz
+.PHONY: help run build test lint schema demo bench-api fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,9 +21,6 @@ run: ## build and run a server for development on http://localhost:3000 (install
 build: ## build bin/oven
 	@mkdir -p bin
 	@$(BUILD) -o bin/oven ./cmd/oven
-
-web: ## build the web client into web/dist
-	cd web && npm ci --no-audit --no-fund && npm run build
 
 test: ## install what tests need, then build, vet, check the format and run all tests
 	scripts/setup test
@@ -39,9 +36,6 @@ lint: ## golangci-lint, as tools/go.mod pins it
 
 schema: ## write db/schema.sql from the migrations
 	go run ./db/schemagen
-
-contract: ## compare the API with Misskey's; last line: implemented N / 437, valid M
-	go run ./test/contract
 
 demo: ## walk through a server's main functions; one line a step
 	go run ./test/demo

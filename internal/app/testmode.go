@@ -165,9 +165,11 @@ type clockReq struct {
 	OffsetMs int64 `json:"offsetMs" api:"required"`
 }
 
-func (t *testMode) apiClock(_ context.Context, _ *api.Call, req clockReq) (api.None, error) {
+// apiClock moves the clock. What looks at the time now and then looks at once,
+// so that after settle all that has become due is done.
+func (t *testMode) apiClock(ctx context.Context, _ *api.Call, req clockReq) (api.None, error) {
 	t.a.clock.offset.Store(req.OffsetMs * int64(time.Millisecond))
-	return api.None{}, nil
+	return api.None{}, t.a.Jobs.RunPeriodic(ctx)
 }
 
 type jobsReq struct {

@@ -76,13 +76,14 @@ type data struct {
 	Reaction string `json:"reaction,omitempty"`
 }
 
-// A notification is not written for what one did oneself, for people and
-// instances one has muted, or for a muted thread.
+// A notification is not written for what one did oneself, for people one has
+// muted or blocked, muted instances, or a muted thread.
 const sqlAdd = `
 INSERT INTO notification (id, notifiee_id, type, notifier_id, note_id, data)
 SELECT $1, $2, $3, nullif($4, ''), nullif($5, ''), $6
 WHERE $2 <> $4
 	AND NOT EXISTS (SELECT FROM muting WHERE muter_id = $2 AND mutee_id = $4 AND (expires_at IS NULL OR expires_at > now()))
+	AND NOT EXISTS (SELECT FROM blocking WHERE blocker_id = $2 AND blockee_id = $4)
 	AND NOT EXISTS (SELECT FROM note_thread_muting WHERE user_id = $2 AND thread_id = $7)
 	AND NOT EXISTS (SELECT FROM user_profile p JOIN "user" u ON u.id = $4 WHERE p.user_id = $2 AND u.host = ANY(p.muted_instances))
 	AND NOT EXISTS (SELECT FROM user_profile p WHERE p.user_id = $2 AND p.notification_recieve_config -> $3 ->> 'type' = 'never')`
@@ -110,8 +111,8 @@ func (s *Service) addTo(ctx context.Context, tx *pg.Tx, userID string, r row) er
 	return s.log.Append(ctx, tx, "notification.created", nid, userID, nil)
 }
 
-// onNote tells those whom a note answers, renotes or mentions: a reply is more
-// than a mention.
+// onNote tells those whom a note renotes, answers or mentions, once each: a
+// quote is more than a reply, and that more than a mention.
 func (s *Service) onNote(ctx context.Context, tx *pg.Tx, e note.Created) error {
 	told := map[string]bool{e.Author.ID: true}
 	thread := e.Note.Thread()
@@ -121,6 +122,15 @@ func (s *Service) onNote(ctx context.Context, tx *pg.Tx, e note.Created) error {
 		}
 		told[userID] = true
 		return s.addTo(ctx, tx, userID, row{typ: typ, by: e.Author.ID, noteID: e.Note.ID, thread: thread})
+	}
+	if e.Renote != nil && e.Renote.Local() {
+		typ := "quote"
+		if e.Note.IsPureRenote {
+			typ = "renote"
+		}
+		if err := tell(e.Renote.UserID, typ, ""); err != nil {
+			return err
+		}
 	}
 	if e.Reply != nil && e.Reply.Local() {
 		if err := tell(e.Reply.UserID, "reply", thread); err != nil {
@@ -133,13 +143,6 @@ func (s *Service) onNote(ctx context.Context, tx *pg.Tx, e note.Created) error {
 				return err
 			}
 		}
-	}
-	if e.Renote != nil && e.Renote.Local() {
-		typ := "quote"
-		if e.Note.IsPureRenote {
-			typ = "renote"
-		}
-		return tell(e.Renote.UserID, typ, "")
 	}
 	return nil
 }
