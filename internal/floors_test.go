@@ -1,6 +1,7 @@
 package internal_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -98,6 +99,60 @@ func TestFloors(t *testing.T) {
 			default:
 				t.Errorf("%s imports %s of this module", pkg, imp)
 			}
+		}
+	}
+}
+
+// Only app builds slices: whoever else did would have a second one, with
+// caches and locks of its own.
+func TestOnlyAppBuildsSlices(t *testing.T) {
+	t.Parallel()
+	for _, root := range []string{".", "../cmd", "../test", "../tools"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if d != nil && d.IsDir() && d.Name() == "node_modules" {
+				return fs.SkipDir
+			}
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(filepath.ToSlash(path), "app/") {
+				return err
+			}
+			set := token.NewFileSet()
+			f, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			slices := map[string]bool{} // by the name they have here
+			for _, i := range f.Imports {
+				p, err := strconv.Unquote(i.Path.Value)
+				if err != nil {
+					return err
+				}
+				pkg, ours := strings.CutPrefix(p, module+"internal/")
+				if !ours || strings.Contains(pkg, "/") || pkg == "app" || pkg == "testsrv" {
+					continue
+				}
+				if i.Name != nil {
+					pkg = i.Name.Name
+				}
+				slices[pkg] = true
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				sel, ok := call.Fun.(*ast.SelectorExpr)
+				if !ok || sel.Sel.Name != "New" {
+					return true
+				}
+				if x, ok := sel.X.(*ast.Ident); ok && slices[x.Name] {
+					t.Errorf("%s: %s.New: take the service that app built as a parameter", set.Position(n.Pos()), x.Name)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

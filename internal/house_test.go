@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -22,23 +23,9 @@ import (
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/app"
 	"buttersc.one/oven/internal/lib/blob"
-	"buttersc.one/oven/internal/lib/pg"
-	"buttersc.one/oven/internal/lib/pgserver/pgtest"
 	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/testsrv"
 )
-
-func migrated(t *testing.T) *pg.DB {
-	t.Helper()
-	d, err := pg.Open(t.Context(), pgtest.DSN(t), pg.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Close)
-	if _, err := db.Migrate(t.Context(), d); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // sources calls f for every Go file of the module's packages, tests left out.
 func sources(t *testing.T, f func(path string, file *ast.File, set *token.FileSet)) {
@@ -137,7 +124,7 @@ var unfinished = regexp.MustCompile(`%s|%v`)
 // Every statement fits the schema.
 func TestStatementsPrepare(t *testing.T) {
 	t.Parallel()
-	d := migrated(t)
+	d := testsrv.Database(t)
 	conn, err := d.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +155,7 @@ var foreign = map[string]string{
 // Every table has one package that writes it.
 func TestTableOwners(t *testing.T) {
 	t.Parallel()
-	d := migrated(t)
+	d := testsrv.Database(t)
 	rows, err := d.Query(t.Context(), `SELECT relname, coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class
 		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'goose_db_version'`)
 	if err != nil {
@@ -197,6 +184,63 @@ func TestTableOwners(t *testing.T) {
 				continue // SET, a CTE, or one's own
 			}
 			t.Errorf("%s writes %s, which %s owns: call %s or emit an event", name, table, o, o)
+		}
+	}
+}
+
+var write = regexp.MustCompile(`(?i)^\s*(INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+"?[a-z_]+"?\s+SET)\s`)
+
+// What writes is a constant that the tests above read; nothing is written by a
+// text inside a function.
+func TestWritesAreConstants(t *testing.T) {
+	t.Parallel()
+	sources(t, func(path string, file *ast.File, set *token.FileSet) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GenDecl:
+				return n.Tok != token.CONST
+			case *ast.BasicLit:
+				if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING && write.MatchString(text) {
+					t.Errorf("%s: a statement that writes: make it a const sql… above its function", set.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+		for _, d := range file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			for _, s := range g.Specs {
+				for i, v := range s.(*ast.ValueSpec).Values {
+					lit, ok := v.(*ast.BasicLit)
+					name := s.(*ast.ValueSpec).Names[i].Name
+					if ok && lit.Kind == token.STRING && !strings.HasPrefix(name, "sql") && write.MatchString(strings.Trim(lit.Value, "`\"")) {
+						t.Errorf("%s: const %s writes: call it sql…, so that it is checked", set.Position(v.Pos()), name)
+					}
+				}
+			}
+		}
+	})
+}
+
+var identity = regexp.MustCompile(`(?is)INSERT\s+INTO\s+("user"|user_publickey|note|emoji)\s`)
+
+// Identity is never overwritten or passed over in silence.
+func TestIdentityIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	for name, sql := range statements(t) {
+		m := identity.FindStringSubmatch(sql)
+		if m == nil {
+			continue
+		}
+		upper := strings.ToUpper(strings.Join(strings.Fields(sql), " "))
+		if strings.Contains(upper, "DO NOTHING") && !strings.Contains(upper, "RETURNING") {
+			t.Errorf("%s: DO NOTHING on %s without RETURNING hides that nothing was written", name, m[1])
+		}
+		rotates := m[1] == "user_publickey" && strings.Contains(upper, "WHERE USER_PUBLICKEY.USER_ID = EXCLUDED.USER_ID")
+		if strings.Contains(upper, "DO UPDATE") && m[1] != "emoji" && !rotates {
+			t.Errorf("%s: DO UPDATE on %s takes what is another's: resolve which is meant", name, m[1])
 		}
 	}
 }
@@ -287,7 +331,7 @@ func fixed(e ast.Expr) bool {
 // db/schema.sql is what the migrations make.
 func TestSchemaIsCurrent(t *testing.T) {
 	t.Parallel()
-	got, err := db.Schema(t.Context(), migrated(t))
+	got, err := db.Schema(t.Context(), testsrv.Database(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +357,7 @@ func server(t *testing.T, mode string) *app.App {
 		t.Fatal(err)
 	}
 	a, err := app.New(t.Context(), app.Options{Mode: mode, Origin: "https://oven.example", Host: "oven.example", Hostname: "oven.example",
-		Version: "test", DB: migrated(t), Box: box, Files: files, TempDir: dir, Zone: time.UTC, Log: slog.New(slog.DiscardHandler)})
+		Version: "test", DB: testsrv.Database(t), Box: box, Files: files, TempDir: dir, Zone: time.UTC, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,13 +407,13 @@ func TestTestModeOnly(t *testing.T) {
 		h := server(t, mode).Handler()
 		for _, name := range []string{"reset-db", "oven/settle", "oven/clock", "oven/jobs"} {
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest("POST", "/api/"+name, strings.NewReader("{}")))
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/"+name, strings.NewReader("{}")))
 			if w.Code != 404 || !strings.Contains(w.Body.String(), "UNKNOWN_API_ENDPOINT") {
 				t.Errorf("%s: %s answers %d %s", mode, name, w.Code, w.Body)
 			}
 		}
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("POST", "/api/signup", strings.NewReader(`{"username":"far","password":"x","host":"far.example"}`)))
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/signup", strings.NewReader(`{"username":"far","password":"x","host":"far.example"}`)))
 		if strings.Contains(w.Body.String(), `"host":"far.example"`) {
 			t.Errorf("%s: signup made a remote account: %s", mode, w.Body)
 		}

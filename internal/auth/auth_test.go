@@ -163,7 +163,7 @@ func TestMiauthPage(t *testing.T) {
 		}
 	}
 	// Another site's form is refused.
-	req, err := http.NewRequest("POST", page, strings.NewReader("username=alice&password=password"))
+	req, err := http.NewRequest(http.MethodPost, page, strings.NewReader("username=alice&password=password"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func (s *Service) onCreate(ctx context.Context, tx *pg.Tx, a *inbox.Activity) er
 
 // dropping makes a refused draft the end of it.
 func dropping(err error) error {
-	for _, final := range []error{ErrProhibited, ErrMentions, ErrRenoteHidden, ErrBlocked, ErrNothing, errKnown, errBuried, errNotNote} {
+	for _, final := range []error{ErrProhibited, ErrMentions, ErrRenoteHidden, ErrBlocked, ErrNothing, ErrNotFound, errKnown, errBuried, errNotNote} {
 		if errors.Is(err, final) {
 			return inbox.Drop(final.Error())
 		}
@@ -312,6 +312,13 @@ func (s *Service) isVote(ctx context.Context, tx *pg.Tx, voter *user.User, o *ap
 	if err != nil || !n.Local() || !n.HasPoll {
 		return false, err
 	}
+	// Nothing is said of a poll that the voter may not see.
+	if ok, err := s.CanCapture(ctx, voter.ID, n.ID); err != nil || !ok {
+		return true, err
+	}
+	if _, blocked, err := s.Relations.Blocks(ctx, tx, voter.ID, n.UserID); err != nil || blocked {
+		return true, err
+	}
 	polls, _, err := s.loadPolls(ctx, tx, "", []string{n.ID})
 	if err != nil {
 		return false, err
@@ -323,7 +330,7 @@ func (s *Service) isVote(ctx context.Context, tx *pg.Tx, voter *user.User, o *ap
 		}
 	}
 	err = s.Vote(ctx, tx, voter, n, choice)
-	for _, final := range []error{ErrChoice, ErrVoted, ErrExpired, ErrNoPoll} {
+	for _, final := range []error{ErrChoice, ErrVoted, ErrExpired, ErrNoPoll, ErrNotFound} {
 		if errors.Is(err, final) {
 			return true, inbox.Drop(final.Error())
 		}
@@ -444,7 +451,7 @@ func (s *Service) onAnnounce(ctx context.Context, tx *pg.Tx, a *inbox.Activity) 
 		return dropping(err)
 	}
 	if _, err := s.insert(ctx, tx, by, d); err != nil || !target.Local() {
-		return err
+		return dropping(err)
 	}
 	return s.holdBy(ctx, tx, target, by)
 }

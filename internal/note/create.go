@@ -37,8 +37,9 @@ INSERT INTO note (id, user_id, user_host, text, cw, visibility, local_only, reac
 	emojis, tags, has_poll, audience_id, audience_extra)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`
 	sqlInsertStat = `INSERT INTO note_stat (note_id) VALUES ($1)`
-	sqlCountReply = `UPDATE note_stat SET replies_count = replies_count + $2 WHERE note_id = $1`
-	sqlCountShare = `UPDATE note_stat SET renote_count = renote_count + $2 WHERE note_id = $1`
+	sqlCountReply = `UPDATE note_stat SET replies_count = greatest(0, replies_count + $2) WHERE note_id = $1`
+	// A renote of a bot that is none any more was not counted.
+	sqlCountShare = `UPDATE note_stat SET renote_count = greatest(0, renote_count + $2) WHERE note_id = $1`
 )
 
 // createdData goes with "note.created".
@@ -55,6 +56,11 @@ type createdData struct {
 // goes out, and word of it to listeners and the change log.
 func (s *Service) insert(ctx context.Context, tx *pg.Tx, author *user.User, d *Draft) (*Note, error) {
 	n := s.fromDraft(author, d)
+	if n.IsPureRenote { // it would go with its target
+		if err := s.Keep(ctx, tx, *n.RenoteID); err != nil {
+			return nil, err
+		}
+	}
 	if d.Attachments != nil {
 		files, err := s.Drive.Link(ctx, tx, author.ID, author.Host, d.At, d.Attachments, d.Sensitive)
 		if err != nil {

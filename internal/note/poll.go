@@ -117,6 +117,9 @@ type votedData struct {
 // Vote counts a vote, in tx. The poll's row is locked first, so that a single
 // choice stays single.
 func (s *Service) Vote(ctx context.Context, tx *pg.Tx, voter *user.User, n *Note, choice int) error {
+	if err := s.Keep(ctx, tx, n.ID); err != nil {
+		return err
+	}
 	rows, err := tx.Query(ctx, sqlLocked, n.ID)
 	if err != nil {
 		return fmt.Errorf("poll: %w", err)
@@ -224,7 +227,7 @@ func (s *Service) apiVote(ctx context.Context, c *api.Call, req voteReq) (api.No
 		return api.None{}, err
 	}
 	err = s.DB.Tx(ctx, func(tx *pg.Tx) error { return s.Vote(ctx, tx, voter, n, req.Choice) })
-	for cause, e := range map[error]*api.Error{ErrNoPoll: errVoteNoPoll, ErrChoice: errVoteChoice, ErrVoted: errVoteTwice, ErrExpired: errVoteLate} {
+	for cause, e := range map[error]*api.Error{ErrNotFound: errVoteNoNote, ErrNoPoll: errVoteNoPoll, ErrChoice: errVoteChoice, ErrVoted: errVoteTwice, ErrExpired: errVoteLate} {
 		if errors.Is(err, cause) {
 			return api.None{}, e
 		}

@@ -91,6 +91,21 @@ func (s *Service) ByURI(ctx context.Context, q pg.Q, uri string) (*Note, error) 
 	return n, nil
 }
 
+const sqlKeep = `SELECT FROM note WHERE id = $1 FOR KEY SHARE`
+
+// Keep holds a note against deletion until tx ends; ErrNotFound when it is gone
+// already. Whoever writes what hangs on a note calls it before any other lock.
+func (s *Service) Keep(ctx context.Context, tx *pg.Tx, noteID string) error {
+	tag, err := tx.Exec(ctx, sqlKeep, noteID)
+	if err != nil {
+		return fmt.Errorf("keep note: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return nil
+}
+
 // Visible is the condition under which the viewer may see note n; its
 // argument, given four times, is the viewer's id, "" for visitors.
 const Visible = `(n.visibility IN ('public', 'home') OR n.user_id = ? OR ? = ANY(n.visible_user_ids) OR ? = ANY(n.mentions)
@@ -98,17 +113,19 @@ const Visible = `(n.visibility IN ('public', 'home') OR n.user_id = ? OR ? = ANY
 
 // Wanted is the condition under which the viewer wants to see note n: neither
 // the author nor whom it replies to or renotes is muted, blocked or on a muted
-// instance; a mute of somebody who replies to himself still hides.
+// instance; a mute of somebody who replies to himself still hides. What the
+// viewer wrote himself he always wants to see.
 // Its argument, given once, is the viewer's id.
 const Wanted = `NOT EXISTS (
 	SELECT FROM (SELECT ?::text AS id) viewer
-	WHERE EXISTS (SELECT FROM muting m WHERE m.muter_id = viewer.id AND (m.expires_at IS NULL OR m.expires_at > now())
-			AND m.mutee_id IN (n.user_id, n.reply_user_id, n.renote_user_id) AND n.user_id <> viewer.id)
+	WHERE n.user_id <> viewer.id AND (
+		EXISTS (SELECT FROM muting m WHERE m.muter_id = viewer.id AND (m.expires_at IS NULL OR m.expires_at > now())
+			AND m.mutee_id IN (n.user_id, n.reply_user_id, n.renote_user_id))
 		OR EXISTS (SELECT FROM blocking b WHERE b.blockee_id = viewer.id AND b.blocker_id IN (n.user_id, n.reply_user_id, n.renote_user_id))
 		OR EXISTS (SELECT FROM blocking b WHERE b.blocker_id = viewer.id AND b.blockee_id IN (n.user_id, n.reply_user_id, n.renote_user_id))
 		OR (n.is_pure_renote AND EXISTS (SELECT FROM renote_muting r WHERE r.muter_id = viewer.id AND r.mutee_id = n.user_id))
 		OR EXISTS (SELECT FROM user_profile p WHERE p.user_id = viewer.id AND p.muted_instances <> '{}'
-			AND (n.user_host = ANY(p.muted_instances) OR n.reply_user_host = ANY(p.muted_instances) OR n.renote_user_host = ANY(p.muted_instances)))
+			AND (n.user_host = ANY(p.muted_instances) OR n.reply_user_host = ANY(p.muted_instances) OR n.renote_user_host = ANY(p.muted_instances))))
 )`
 
 // AuthorActive is the condition that the author is neither suspended nor gone.

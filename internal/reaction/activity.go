@@ -48,7 +48,7 @@ func (s *Service) onLike(ctx context.Context, tx *pg.Tx, a *inbox.Activity) erro
 		return err
 	}
 	err = s.Create(ctx, tx, by, n, reactionOf(a), a.ID)
-	for _, final := range []error{ErrAlready, ErrBlocked, ErrRenote} {
+	for _, final := range []error{ErrAlready, ErrBlocked, ErrRenote, note.ErrNotFound} {
 		if errors.Is(err, final) {
 			return inbox.Drop(final.Error())
 		}

@@ -159,6 +159,17 @@ func (s *Service) mine(ctx context.Context, tx *pg.Tx, userID, noteID string) (*
 	return r, nil
 }
 
+// lock takes the note's row and its counts for the transaction.
+func (s *Service) lock(ctx context.Context, tx *pg.Tx, noteID string) error {
+	if err := s.Notes.Keep(ctx, tx, noteID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, sqlLockStat, noteID); err != nil {
+		return fmt.Errorf("react: %w", err)
+	}
+	return nil
+}
+
 // Create reacts to a note, in tx; another reaction of the same account is
 // replaced. uri is a remote Like's id.
 func (s *Service) Create(ctx context.Context, tx *pg.Tx, by *user.User, n *note.Note, text, uri string) error {
@@ -178,8 +189,8 @@ func (s *Service) Create(ctx context.Context, tx *pg.Tx, by *user.User, n *note.
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, sqlLockStat, n.ID); err != nil {
-		return fmt.Errorf("react: %w", err)
+	if err := s.lock(ctx, tx, n.ID); err != nil {
+		return err
 	}
 	have, err := s.mine(ctx, tx, by.ID, n.ID)
 	switch {
@@ -226,8 +237,8 @@ type changed struct {
 
 // Delete takes a reaction back, in tx. ErrNone when there is none.
 func (s *Service) Delete(ctx context.Context, tx *pg.Tx, by *user.User, n *note.Note) error {
-	if _, err := tx.Exec(ctx, sqlLockStat, n.ID); err != nil {
-		return fmt.Errorf("unreact: %w", err)
+	if err := s.lock(ctx, tx, n.ID); err != nil {
+		return err
 	}
 	have, err := s.mine(ctx, tx, by.ID, n.ID)
 	if err != nil {
@@ -527,5 +538,9 @@ func (s *Service) change(ctx context.Context, c *api.Call, noteID string, noNote
 	if err != nil {
 		return err
 	}
-	return s.DB.Tx(ctx, func(tx *pg.Tx) error { return do(ctx, tx, me, n) })
+	err = s.DB.Tx(ctx, func(tx *pg.Tx) error { return do(ctx, tx, me, n) })
+	if errors.Is(err, note.ErrNotFound) {
+		return noNote // deleted meanwhile
+	}
+	return err
 }

@@ -38,6 +38,9 @@ func (s *Service) pair(ctx context.Context, tx *pg.Tx, a *inbox.Activity, object
 	if err != nil {
 		return nil, nil, err
 	}
+	if !local.Local() || local.IsDeleted {
+		return nil, nil, inbox.Drop("object is not an account of this server")
+	}
 	remote, err = s.users.ByIDIn(ctx, tx, a.ActorID)
 	if err != nil {
 		return nil, nil, err

@@ -20,7 +20,7 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (follower_id, followee_id) DO NOTHIN
 INSERT INTO follow_request (id, follower_id, followee_id, activity_id, with_replies)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (follower_id, followee_id) DO UPDATE SET activity_id = coalesce(excluded.activity_id, follow_request.activity_id)
-RETURNING id`
+RETURNING id, xmax = 0`
 	sqlDeleteFollow  = `DELETE FROM following WHERE follower_id = $1 AND followee_id = $2`
 	sqlDeleteRequest = `DELETE FROM follow_request WHERE follower_id = $1 AND followee_id = $2 RETURNING id, activity_id, with_replies`
 	sqlAutoAccept    = `SELECT auto_accept_followed, careful_bot FROM user_profile WHERE user_id = $1`
@@ -136,11 +136,15 @@ func (s *Service) request(ctx context.Context, tx *pg.Tx, follower, followee *us
 		act = &activityID
 	}
 	var id string
-	if err := tx.QueryRow(ctx, sqlInsertRequest, s.ids.Now(), follower.ID, followee.ID, act, withReplies).Scan(&id); err != nil {
+	var fresh bool
+	if err := tx.QueryRow(ctx, sqlInsertRequest, s.ids.Now(), follower.ID, followee.ID, act, withReplies).Scan(&id, &fresh); err != nil {
 		return fmt.Errorf("request to follow: %w", err)
 	}
 	if !followee.Local() {
 		return s.send(ctx, tx, follower, followee, s.renderFollow(follower, followee, s.meta.Origin+"/follows/"+id), "Follow")
+	}
+	if !fresh {
+		return nil // asked again: the followee knows already
 	}
 	if err := s.note(ctx, tx, "requested", follower.ID, followee.ID); err != nil {
 		return err

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/user"
 )
 
@@ -29,7 +32,7 @@ func (s *Service) apiMute(ctx context.Context, c *api.Call, req muteReq) (api.No
 	var until *time.Time
 	if req.ExpiresAt != nil {
 		t := time.UnixMilli(*req.ExpiresAt)
-		if !t.After(time.Now()) {
+		if !t.After(s.now()) {
 			return api.None{}, nil // a mute that is over already changes nothing, as in Misskey
 		}
 		until = &t
@@ -97,4 +100,41 @@ func (s *Service) deleteTie(sql, kind string) func(ctx context.Context, tx *pg.T
 		}
 		return s.note(ctx, tx, kind, me.ID, other.ID)
 	}
+}
+
+// muteCheck is how often mutes that have run out are looked for.
+const muteCheck = time.Minute
+
+// mutesArgs asks to look for mutes that have run out.
+type mutesArgs struct{}
+
+// Kind implements job.Args.
+func (mutesArgs) Kind() string { return "relation.mutes" }
+
+// Jobs of this slice.
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Every(muteCheck, mutesArgs{}, s.EndMutes)}
+}
+
+const sqlMutesOver = `DELETE FROM muting WHERE expires_at <= $1 RETURNING muter_id, mutee_id`
+
+// EndMutes removes mutes that have run out: who is listening hears the account
+// again.
+func (s *Service) EndMutes(ctx context.Context) error {
+	return s.db.Tx(ctx, func(tx *pg.Tx) error {
+		rows, err := tx.Query(ctx, sqlMutesOver, s.now())
+		if err != nil {
+			return fmt.Errorf("end mutes: %w", err)
+		}
+		over, err := pgx.CollectRows(rows, pgx.RowToStructByPos[changed])
+		if err != nil {
+			return fmt.Errorf("end mutes: %w", err)
+		}
+		for _, m := range over {
+			if err := s.note(ctx, tx, "unmuted", m.From, m.To); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

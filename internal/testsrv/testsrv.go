@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,16 +37,22 @@ type Server struct {
 // M is a JSON object.
 type M = map[string]any
 
+// Option changes what a server is made of.
+type Option func(*app.Options)
+
+// Mode runs the server in another mode than test.
+func Mode(mode string) Option { return func(o *app.Options) { o.Mode = mode } }
+
+// TestHosts makes names lead to addresses.
+func TestHosts(hosts map[string]netip.AddrPort) Option {
+	return func(o *app.Options) { o.TestHosts = hosts }
+}
+
 // New runs a server until the test ends.
-func New(t testing.TB) *Server {
+func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	dsn := pgtest.Template(t, "migrated "+db.Fingerprint(), migrate)
-	d, err := pg.Open(t.Context(), dsn, pg.Options{MaxConns: 12})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	d := Database(t)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +66,12 @@ func New(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.App, err = app.New(t.Context(), app.Options{Mode: "test", Origin: s.Origin, Host: s.Host, Hostname: "127.0.0.1", Version: "test",
-		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, Workers: true, Log: slog.New(slog.NewTextHandler(writer{t}, nil))})
+	o := app.Options{Mode: "test", Origin: s.Origin, Host: s.Host, Hostname: "127.0.0.1", Version: "test",
+		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, Workers: true, Log: slog.New(slog.NewTextHandler(writer{t}, nil))}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s.App, err = app.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +93,18 @@ func New(t testing.TB) *Server {
 		_ = srv.Close()
 	})
 	return s
+}
+
+// Database is a migrated database of the test's own.
+func Database(t testing.TB) *pg.DB {
+	t.Helper()
+	dsn := pgtest.Template(t, "migrated "+db.Fingerprint(), migrate)
+	d, err := pg.Open(t.Context(), dsn, pg.Options{MaxConns: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
 }
 
 func migrate(dsn string) error {
@@ -143,7 +166,12 @@ func (u *User) Call(t testing.TB, name string, params M) (int, any) {
 // Raw posts a body to an endpoint.
 func (s *Server) Raw(t testing.TB, name string, body []byte) (int, any) {
 	t.Helper()
-	res, err := http.Post(s.Origin+"/api/"+name, "application/json", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Origin+"/api/"+name, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +227,23 @@ func (u *User) List(t testing.TB, name string, params M) []M {
 func (u *User) Note(t testing.TB, params M) string {
 	t.Helper()
 	return Dig(u.Post(t, "notes/create", params), "createdNote", "id").(string)
+}
+
+// Set changes settings of the server.
+func (s *Server) Set(t testing.TB, settings M) {
+	t.Helper()
+	if err := s.App.Meta.Update(t.Context(), settings); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Count is the one number that a statement gives.
+func (s *Server) Count(t testing.TB, sql string, args ...any) (n int) {
+	t.Helper()
+	if err := s.DB.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Settle waits until all that is due is done.

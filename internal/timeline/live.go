@@ -29,7 +29,8 @@ type published struct {
 
 // Consumers hand new notes to those who are listening.
 func (s *Service) Consumers() []log.Consumer {
-	return []log.Consumer{{Name: "timeline.live", Kinds: []string{"note.created"}, Handle: s.onCreated}}
+	// After the graph: who has just lost a follower does not write to him.
+	return []log.Consumer{{Name: "timeline.live", Kinds: []string{"note.created"}, After: "relation.graph", Handle: s.onCreated}}
 }
 
 func (s *Service) onCreated(ctx context.Context, _ *pg.Tx, batch []log.Change) error {
@@ -146,10 +147,10 @@ func (v *viewer) wanted(p *published) bool {
 		return false
 	}
 	g := v.graph()
-	if g == nil {
+	if g == nil || n.UserID == v.id {
 		return true
 	}
-	if n.UserID != v.id && g.Hides(n.UserID) || n.IsPureRenote && g.RenoteMuting[n.UserID] {
+	if g.Hides(n.UserID) || n.IsPureRenote && g.RenoteMuting[n.UserID] {
 		return false
 	}
 	for _, other := range []*string{n.ReplyUserID, n.RenoteUserID} {

@@ -51,7 +51,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 
 // filter is what all timelines let a caller choose.
 type filter struct {
-	withFiles, withRenotes, withReplies bool
+	withFiles, withRenotes bool
 }
 
 func (f filter) apply(w *pg.Where) {
@@ -231,7 +231,7 @@ func (s *Service) apiLocal(ctx context.Context, c *api.Call, req localReq) ([]*n
 	note.See(&w, c.ID())
 	filter{withFiles: req.WithFiles, withRenotes: req.WithRenotes}.apply(&w)
 	if !req.WithReplies {
-		w.And("(n.reply_id IS NULL OR n.reply_user_id IN (n.user_id, ?))", c.ID())
+		w.And("(n.reply_id IS NULL OR n.user_id = ? OR n.reply_user_id IN (n.user_id, ?))", c.ID(), c.ID())
 	}
 	return s.notes.Page(ctx, c.ID(), sqlNotes, &w, req.Page, req.Limit)
 }

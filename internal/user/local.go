@@ -142,15 +142,21 @@ var (
 	}
 )
 
+// Which columns, set knows.
+const (
+	sqlSetUser    = `UPDATE "user" SET %s WHERE id = %s`
+	sqlSetProfile = `UPDATE user_profile SET %s WHERE user_id = %s`
+)
+
 // Apply writes a change of a local account's profile in tx and tells the
 // change log.
 func (s *Service) Apply(ctx context.Context, tx *pg.Tx, userID string, up Update) error {
 	up.User["updated_at"] = s.now()
-	if err := set(ctx, tx, `UPDATE "user" SET `, userColumns, up.User, " WHERE id = ", userID); err != nil {
+	if err := set(ctx, tx, sqlSetUser, userColumns, up.User, userID); err != nil {
 		return err
 	}
 	if len(up.Profile) > 0 {
-		if err := set(ctx, tx, `UPDATE user_profile SET `, profileColumns, up.Profile, " WHERE user_id = ", userID); err != nil {
+		if err := set(ctx, tx, sqlSetProfile, profileColumns, up.Profile, userID); err != nil {
 			return err
 		}
 	}
@@ -158,10 +164,9 @@ func (s *Service) Apply(ctx context.Context, tx *pg.Tx, userID string, up Update
 }
 
 // set builds an UPDATE of named columns. Names come from the lists above only.
-func set(ctx context.Context, tx *pg.Tx, head string, allowed map[string]bool, values map[string]any, tail, id string) error {
+func set(ctx context.Context, tx *pg.Tx, sql string, allowed map[string]bool, values map[string]any, id string) error {
 	var w pg.Where
 	var b strings.Builder
-	b.WriteString(head)
 	sep := ""
 	for _, col := range sortedKeys(values) {
 		if !allowed[col] && col != "updated_at" {
@@ -174,8 +179,7 @@ func set(ctx context.Context, tx *pg.Tx, head string, allowed map[string]bool, v
 		b.WriteString(sep + col + " = " + w.Arg(v))
 		sep = ", "
 	}
-	b.WriteString(tail + w.Arg(id))
-	if _, err := tx.Exec(ctx, b.String(), w.Args...); err != nil {
+	if _, err := tx.Exec(ctx, fmt.Sprintf(sql, b.String(), w.Arg(id)), w.Args...); err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -109,10 +110,14 @@ func (s *Service) LocalID(uri string) (string, bool) {
 // It never asks the network.
 func (s *Service) ByURI(ctx context.Context, q pg.Q, uri string) (*User, error) {
 	if local, ok := s.LocalID(uri); ok {
-		return s.ByIDIn(ctx, q, local)
+		u, err := s.ByIDIn(ctx, q, local)
+		if err == nil && !u.Local() {
+			return nil, ErrNotFound // a remote account has its id elsewhere
+		}
+		return u, err
 	}
 	u, err := one(ctx, q, sqlByURI, uri)
-	if err == ErrNotFound {
+	if errors.Is(err, ErrNotFound) {
 		return one(ctx, q, sqlByAlias, uri)
 	}
 	return u, err

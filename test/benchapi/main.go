@@ -2,16 +2,19 @@
 // of the server and of PostgreSQL, with 200 followees over 100,000 notes. The
 // last line of stdout is the result; everything else goes to stderr.
 //
-// BENCH_SCALE (0.01 to 1) shrinks it, BENCH_SEED chooses the texts.
+// BENCH_SCALE (0.01 to 1) shrinks it, BENCH_SEED chooses who writes what.
+// BENCH_KEEP, when set, leaves the data directory behind, for EXPLAIN.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,17 +23,40 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	b := &bench{figures: map[string]float64{}, scale: number("BENCH_SCALE", 1), seed: int(number("BENCH_SEED", 1))}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	go leave(ctx, cancel)
+	b := &bench{figures: map[string]float64{}, scale: min(1, max(0.01, number("BENCH_SCALE", 1))), seed: int(number("BENCH_SEED", 1)), load1: load1()}
 	start := time.Now()
 	err := b.run(ctx)
 	b.close()
+	cancel()
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchapi:", err)
-		os.Exit(1)
+		os.Exit(2)
 	}
 	b.print(time.Since(start))
+}
+
+// leave ends the run when its parent has ended: go run does not hand on every
+// signal.
+func leave(ctx context.Context, cancel context.CancelFunc) {
+	parent := os.Getppid()
+	for pause(ctx, 200*time.Millisecond) == nil {
+		if os.Getppid() != parent {
+			cancel()
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func number(name string, fallback float64) float64 {
@@ -44,7 +70,9 @@ func number(name string, fallback float64) float64 {
 type bench struct {
 	scale   float64
 	seed    int
+	load1   float64 // before the run
 	dir     string
+	public  []string // ids of notes that everybody may see
 	server  *server
 	figures map[string]float64
 }
@@ -53,76 +81,112 @@ func (b *bench) close() {
 	if b.server != nil {
 		b.server.stop()
 	}
-	if b.dir != "" {
-		_ = os.RemoveAll(b.dir)
+	switch {
+	case b.dir == "":
+	case os.Getenv("BENCH_KEEP") != "":
+		fmt.Fprintln(os.Stderr, "kept", b.dir)
+	default:
+		if err := os.RemoveAll(b.dir); err != nil {
+			fmt.Fprintln(os.Stderr, "benchapi:", err)
+		}
 	}
 }
 
 func (b *bench) run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("/tmp", "oven-bench-*")
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	if err := b.start(ctx, "cold"); err != nil {
+		return err
+	}
+	reader, err := b.server.account(ctx, "reader", "--admin")
 	if err != nil {
 		return err
 	}
-	b.dir = dir
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // PostgreSQL runs as another user
-		return err
-	}
-	if out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "build").CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
-	}
-	s, cold, err := start(ctx, dir)
+	writer, err := b.server.account(ctx, "writer")
 	if err != nil {
 		return err
 	}
-	b.server = s
-	b.figures["cold.first_answer_ms"] = ms(cold)
-	me, err := s.signUp()
-	if err != nil {
+	if err := b.fill(ctx, reader.ID); err != nil {
 		return err
 	}
-	if err := b.fill(ctx, me); err != nil {
-		return err
-	}
-	s.stop()
+	b.server.stop()
 	// Warm: the database is there, nothing is migrated.
-	s, warm, err := start(ctx, dir)
-	if err != nil {
+	if err := b.start(ctx, "start"); err != nil {
 		return err
 	}
-	b.server = s
-	b.figures["start.first_answer_ms"] = ms(warm)
-	time.Sleep(3 * time.Second)
-	if b.figures["idle.rss_mb"], err = s.rss(); err != nil {
+	if err := pause(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	for _, e := range b.endpoints(me) {
+	if b.figures["idle.rss_mb"], err = b.server.rss(); err != nil {
+		return err
+	}
+	es := b.endpoints(reader, writer)
+	for _, e := range es {
 		if err := b.measure(ctx, e); err != nil {
 			return fmt.Errorf("%s: %w", e.label, err)
 		}
 	}
-	b.figures["loaded.rss_mb"], err = s.rss()
-	return err
+	if b.figures["loaded.rss_mb"], err = b.server.rss(); err != nil {
+		return err
+	}
+	return b.count(ctx, es)
+}
+
+// prepare makes the directory of the run, with the program as it is built now:
+// a later build does not change what is measured.
+func (b *bench) prepare(ctx context.Context) error {
+	if out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "build").CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	var err error
+	if b.dir, err = os.MkdirTemp("/tmp", "oven-bench-*"); err != nil {
+		return err
+	}
+	if err := os.Chmod(b.dir, 0o755); err != nil { //nolint:gosec // PostgreSQL runs as another user
+		return err
+	}
+	program, err := os.ReadFile("bin/oven")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.dir, "oven"), program, 0o755) //nolint:gosec // it is run
+}
+
+// start runs the server and notes how long its first answer took.
+func (b *bench) start(ctx context.Context, label string) error {
+	s, took, err := start(ctx, b.dir)
+	if err != nil {
+		return err
+	}
+	b.server = s
+	b.figures[label+".first_answer_ms"] = ms(took)
+	return nil
 }
 
 // endpoint is what is measured.
 type endpoint struct {
 	label string
 	name  string
+	times int // as many requests as for the others: the clock of /proc is coarse
 	body  func(i int) map[string]any
 }
 
-func (b *bench) endpoints(me *account) []endpoint {
-	page := func(int) map[string]any { return map[string]any{"i": me.token, "limit": 20} }
+func (b *bench) endpoints(reader, writer *account) []endpoint {
+	page := func(int) map[string]any { return map[string]any{"i": reader.Token, "limit": 20} }
 	return []endpoint{
-		{"timeline", "notes/timeline", page},
-		{"local", "notes/local-timeline", page},
-		{"show", "notes/show", func(i int) map[string]any {
-			return map[string]any{"i": me.token, "noteId": noteID(1 + i*37%b.notes())}
+		{"timeline", "notes/timeline", 1, page},
+		{"local", "notes/local-timeline", 1, page},
+		{"show", "notes/show", 4, func(i int) map[string]any {
+			// Of a public note: the reader does not follow everybody.
+			return map[string]any{"i": reader.Token, "noteId": b.public[i*37%len(b.public)]}
 		}},
-		{"create", "notes/create", func(i int) map[string]any {
-			return map[string]any{"i": me.token, "text": fmt.Sprintf("오늘 %d번째로 구운 식빵 #오븐", i)}
+		{"create", "notes/create", 1, func(i int) map[string]any {
+			// Taken in turns: an account may write 300 an hour.
+			who := []*account{reader, writer}[i%2]
+			return map[string]any{"i": who.Token, "text": fmt.Sprintf("오늘 %d번째로 구운 식빵 #오븐", i)}
 		}},
-		{"meta", "meta", func(int) map[string]any { return map[string]any{} }},
+		{"meta", "meta", 4, func(int) map[string]any { return map[string]any{} }},
 	}
 }
 
@@ -136,19 +200,41 @@ type goal struct {
 
 func (b *bench) print(took time.Duration) {
 	goals := map[string]goal{}
-	for name, max := range map[string]float64{"idle.rss_mb": 60, "start.first_answer_ms": 1000} {
-		goals[name] = goal{max, b.figures[name] <= max}
+	for name, bound := range map[string]float64{"idle.rss_mb": 60, "start.first_answer_ms": 1000} {
+		goals[name] = goal{bound, b.figures[name] <= bound}
 	}
-	rev, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
-	load, _ := os.ReadFile("/proc/loadavg")
-	load1, _ := strconv.ParseFloat(strings.Fields(string(load) + " 0")[0], 64)
+	for name, f := range b.figures {
+		b.figures[name] = math.Round(f*1000) / 1000
+	}
 	line, err := json.Marshal(map[string]any{
-		"bench": "api", "rev": strings.TrimSpace(string(rev)), "cpus": runtime.NumCPU(), "load1": load1, "seed": b.seed, "scale": b.scale,
-		"seconds": took.Seconds(), "figures": b.figures, "peer": map[string]float64{}, "ratios": map[string]float64{}, "goals": goals,
+		"bench": "api", "rev": rev(), "cpus": runtime.NumCPU(), "load1": b.load1, "seed": b.seed, "scale": b.scale,
+		"seconds": math.Round(took.Seconds()*10) / 10, "figures": b.figures, "peer": map[string]float64{}, "ratios": map[string]float64{}, "goals": goals,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchapi:", err)
 		return
 	}
 	fmt.Println(string(line))
+}
+
+// rev is the commit, with "-dirty" where files differ from it.
+func rev() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func load1() float64 {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	f, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return f
 }

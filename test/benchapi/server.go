@@ -15,64 +15,112 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
 // server is the measured one.
 type server struct {
-	addr string
-	cmd  *exec.Cmd
-	env  []string
+	program string
+	addr    string
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process is gone
+	env     []string
 }
 
-// start runs the server on the data directory; the duration is from the start
-// of the process to its first answer.
+// start runs the server of the directory; the duration is from the start of the
+// process to its first answer.
 func start(ctx context.Context, dir string) (*server, time.Duration, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, 0, err
 	}
-	s := &server{addr: l.Addr().String()}
+	s := &server{program: filepath.Join(dir, "oven"), addr: l.Addr().String(), ended: make(chan struct{})}
 	if err := l.Close(); err != nil {
 		return nil, 0, err
 	}
-	s.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "OVEN_MODE=test", "OVEN_URL=http://bench.example",
-		"OVEN_LISTEN=" + s.addr, "OVEN_DATA_DIR=" + dir}
-	s.cmd = exec.Command("bin/oven", "serve")
+	s.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "OVEN_MODE=development", "OVEN_URL=http://bench.example",
+		"OVEN_LISTEN=" + s.addr, "OVEN_DATA_DIR=" + filepath.Join(dir, "data")}
+	// Not ended by ctx: it is to end well, so that PostgreSQL does.
+	s.cmd = exec.Command(s.program, "serve")
 	s.cmd.Env, s.cmd.Stderr = s.env, os.Stderr
 	begin := time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, 0, err
 	}
-	for time.Since(begin) < time.Minute && ctx.Err() == nil {
-		if _, err := s.call("ping", map[string]any{}); err == nil {
+	go func() { _ = s.cmd.Wait(); close(s.ended) }()
+	for time.Since(begin) < time.Minute && ctx.Err() == nil && !s.gone() {
+		if _, err := s.call(ctx, "ping", map[string]any{}); err == nil {
 			return s, time.Since(begin), nil
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 	s.stop()
-	return nil, 0, errors.New("the server does not answer")
+	return nil, 0, errors.Join(ctx.Err(), errors.New("the server does not answer"))
 }
 
+func (s *server) gone() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends the server and its PostgreSQL. A server that does not end is
+// killed; its PostgreSQL ends by itself then.
 func (s *server) stop() {
-	if s.cmd == nil {
-		return
+	_, below, err := s.processes()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchapi:", err)
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
-	s.cmd = nil
+	select {
+	case <-s.ended:
+	case <-time.After(20 * time.Second):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if !slices.ContainsFunc(below, alive) {
+			return
+		}
+	}
+	fmt.Fprintln(os.Stderr, "benchapi: PostgreSQL has not ended")
+}
+
+func alive(p process) bool {
+	now, err := readProcess(strconv.Itoa(p.pid))
+	return err == nil && now.started == p.started
+}
+
+// oven runs a command of the program on the same data directory and gives its
+// last line.
+func (s *server) oven(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.program, args...)
+	cmd.Env, cmd.Stdin, cmd.Stderr = s.env, strings.NewReader(stdin), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("oven %s: %w", strings.Join(args, " "), err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1], nil
 }
 
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: time.Minute}
 
-func (s *server) call(name string, body map[string]any) ([]byte, error) {
+func (s *server) call(ctx context.Context, name string, body map[string]any) ([]byte, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	res, err := client.Post("http://"+s.addr+"/api/"+name, "application/json", bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/api/"+name, bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -87,18 +135,15 @@ func (s *server) call(name string, body map[string]any) ([]byte, error) {
 	return out, nil
 }
 
-type account struct{ id, token string }
+type account struct{ ID, Token string }
 
-func (s *server) signUp() (*account, error) {
-	b, err := s.call("signup", map[string]any{"username": "bench", "password": "bench"})
+func (s *server) account(ctx context.Context, name string, flags ...string) (*account, error) {
+	out, err := s.oven(ctx, "password of "+name+"\n", append([]string{"user", "create", "--username", name, "--password-stdin", "--json"}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
-	var out struct{ ID, Token string }
-	if err := json.Unmarshal(b, &out); err != nil {
-		return nil, err
-	}
-	return &account{out.ID, out.Token}, nil
+	a := new(account)
+	return a, json.Unmarshal([]byte(out), a)
 }
 
 // rss is the server's resident memory in MB, without PostgreSQL.
@@ -119,114 +164,68 @@ func (s *server) rss() (float64, error) {
 // clockTick of /proc, on every Linux that Go runs on.
 const clockTick = 100.0
 
-// cpu is what a process has used, and its ended children, in ms.
-func cpu(pid string) (parent string, used float64, err error) {
+// process is a line of the table of processes.
+type process struct {
+	pid, parent int
+	started     string  // ticks since boot: a pid may come again
+	cpu         float64 // ms that it and its ended children have used
+}
+
+func readProcess(pid string) (p process, err error) {
 	b, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	if err != nil {
-		return "", 0, err
+		return p, err
 	}
 	text := string(b)
 	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(f) < 15 {
-		return "", 0, errors.New("stat is short")
+	if len(f) < 20 {
+		return p, errors.New("stat is short")
 	}
-	for _, i := range []int{11, 12, 13, 14} { // utime, stime, cutime, cstime
-		n, err := strconv.ParseFloat(f[i], 64)
-		if err != nil {
-			return "", 0, err
+	p.started = f[19]
+	ints := map[int]int{}
+	for _, i := range []int{1, 11, 12, 13, 14} { // ppid, utime, stime, cutime, cstime
+		if ints[i], err = strconv.Atoi(f[i]); err != nil {
+			return p, err
 		}
-		used += n / clockTick * 1000
 	}
-	return f[1], used, nil
+	p.parent = ints[1]
+	p.cpu = float64(ints[11]+ints[12]+ints[13]+ints[14]) / clockTick * 1000
+	p.pid, err = strconv.Atoi(pid)
+	return p, err
 }
 
-// usage is the CPU of the server alone, and of the processes below it, which
-// are PostgreSQL's.
-func (s *server) usage() (own, postgres float64, err error) {
-	pid := strconv.Itoa(s.cmd.Process.Pid)
+// processes are the server's own and those below it, which are PostgreSQL's.
+func (s *server) processes() (own process, below []process, err error) {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0, 0, err
+		return own, nil, err
 	}
-	parents, used := map[string]string{}, map[string]float64{}
+	all := map[int]process{}
 	for _, d := range dirs {
 		if _, err := strconv.Atoi(d.Name()); err != nil {
 			continue
 		}
-		if p, u, err := cpu(d.Name()); err == nil {
-			parents[d.Name()], used[d.Name()] = p, u
+		if p, err := readProcess(d.Name()); err == nil { // else it has just ended
+			all[p.pid] = p
 		}
 	}
-	for child := range used {
-		for at := parents[child]; at != "" && at != "0"; at = parents[at] {
+	pid := s.cmd.Process.Pid
+	for _, p := range all {
+		for at := p.parent; at != 0; at = all[at].parent {
 			if at == pid {
-				postgres += used[child]
+				below = append(below, p)
 				break
 			}
 		}
 	}
-	return used[pid], postgres, nil
+	return all[pid], below, nil
 }
 
-// clients at a time.
-const clients = 2
-
-func (b *bench) measure(ctx context.Context, e endpoint) error {
-	for i := range 50 {
-		if _, err := b.server.call(e.name, e.body(i)); err != nil {
-			return err
-		}
+// usage is the CPU of the server alone and of its PostgreSQL, in ms.
+func (s *server) usage() (own, postgres float64, err error) {
+	p, below, err := s.processes()
+	for _, b := range below {
+		postgres += b.cpu
 	}
-	n := max(60, int(600*b.scale))
-	own, postgres, err := b.server.usage()
-	if err != nil {
-		return err
-	}
-	times, err := b.load(ctx, e, n)
-	if err != nil {
-		return err
-	}
-	own2, postgres2, err := b.server.usage()
-	if err != nil {
-		return err
-	}
-	b.figures[e.label+".server_cpu_ms"] = (own2 - own) / float64(n)
-	b.figures[e.label+".pg_cpu_ms"] = (postgres2 - postgres) / float64(n)
-	b.figures[e.label+".p50_ms"] = ms(times[n/2])
-	b.figures[e.label+".p95_ms"] = ms(times[n*95/100])
-	fmt.Fprintf(os.Stderr, "%-9s server %.2f ms, postgres %.2f ms CPU a request; p50 %.1f ms\n", e.label,
-		b.figures[e.label+".server_cpu_ms"], b.figures[e.label+".pg_cpu_ms"], b.figures[e.label+".p50_ms"])
-	return nil
-}
-
-// load makes n calls and gives their durations, sorted.
-func (b *bench) load(ctx context.Context, e endpoint, n int) ([]time.Duration, error) {
-	var mu sync.Mutex
-	var times []time.Duration
-	var failed error
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Go(func() {
-			for i := range next {
-				begin := time.Now()
-				_, err := b.server.call(e.name, e.body(1000+i))
-				took := time.Since(begin)
-				mu.Lock()
-				times = append(times, took)
-				failed = errors.Join(failed, err)
-				mu.Unlock()
-			}
-		})
-	}
-	for i := range n {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	slices.Sort(times)
-	return times, errors.Join(failed, ctx.Err())
+	return p.cpu, postgres, err
 }

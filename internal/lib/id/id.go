@@ -5,6 +5,7 @@ package id
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -147,12 +148,17 @@ type Maker struct {
 	mu      sync.Mutex
 	last    int64  // ms of the newest id of Now
 	counter uint32 // of this ms and after
+	past    uint32 // counter of At
 }
 
 // NewMaker makes ids of the form m for the node slot 0…36⁴−1, which no other
 // running process may use.
 func NewMaker(m Method, node int, now func() time.Time) *Maker {
-	return &Maker{method: m, node: pad(strconv.FormatInt(int64(node)%1679616, 36), 4), now: now}
+	// Dates given to At come again after a restart, and most are whole seconds:
+	// its counter starts anywhere, so that its ids do not come again.
+	var b [4]byte
+	_, _ = rand.Read(b[:])
+	return &Maker{method: m, node: pad(strconv.FormatInt(int64(node)%1679616, 36), 4), now: now, past: binary.BigEndian.Uint32(b[:])}
 }
 
 // Method is the form of the ids made.
@@ -189,8 +195,8 @@ func (k *Maker) At(t time.Time) string {
 		return k.Now()
 	}
 	k.mu.Lock()
-	k.counter++
-	c := k.counter % k.counters()
+	k.past++
+	c := k.past % k.counters()
 	k.mu.Unlock()
 	return k.build(t.UnixMilli(), c)
 }

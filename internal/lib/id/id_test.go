@@ -175,3 +175,25 @@ func TestMisskeysOwnIDs(t *testing.T) {
 		t.Error("no ids in the data")
 	}
 }
+
+// Whole seconds come again and again, between ids of now and after a restart.
+func TestAtDoesNotRepeat(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := now.Add(-time.Hour)
+	seen := map[string]bool{}
+	for _, m := range []id.Method{id.AIDX, id.MEID, id.MEIDG, id.ULID, id.ObjectID} {
+		for range 3 { // starts of the same node
+			k := id.NewMaker(m, 7, func() time.Time { return now })
+			for range 50 {
+				now = now.Add(time.Millisecond)
+				k.Now()
+				s := k.At(at)
+				if seen[s] {
+					t.Fatalf("%s: %s twice", m, s)
+				}
+				seen[s] = true
+			}
+		}
+	}
+}

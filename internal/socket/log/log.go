@@ -49,6 +49,10 @@ type Consumer struct {
 	// and are told by Lost when they missed something.
 	Durable bool
 	Kinds   []string // nil: all
+	// After names a volatile consumer, plugged before, that must have handled a
+	// change of this process before this one is handed it; volatile consumers
+	// only.
+	After string
 	// Handle works through a batch in order. tx is nil for volatile consumers.
 	Handle func(ctx context.Context, tx *pg.Tx, batch []Change) error
 	// Lost is called when a volatile consumer skipped changes: it must drop all
@@ -82,7 +86,16 @@ func New(db *pg.DB, l *slog.Logger) *Log {
 // Plug adds consumers, before Start.
 func (l *Log) Plug(cs ...Consumer) {
 	for _, c := range cs {
-		l.consumers = append(l.consumers, &follower{Consumer: c, l: l})
+		f := &follower{Consumer: c, l: l, moved: newSignal()}
+		for _, other := range l.consumers {
+			if c.After != "" && other.Name == c.After && !other.Durable {
+				f.after = other
+			}
+		}
+		if c.After != "" && f.after == nil {
+			panic("log: " + c.Name + " comes after " + c.After + ", which is not plugged")
+		}
+		l.consumers = append(l.consumers, f)
 	}
 }
 
@@ -226,7 +239,9 @@ func (l *Log) prune(ctx context.Context) {
 // follower drives one consumer.
 type follower struct {
 	Consumer
-	l *Log
+	l     *Log
+	after *follower // nil: none
+	moved *signal   // at has changed
 
 	mu sync.Mutex
 	at int64 // last number handled; volatile consumers only
@@ -240,8 +255,24 @@ func (f *follower) position() int64 {
 
 func (f *follower) setPosition(at int64) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.at = at
+	f.mu.Unlock()
+	f.moved.broadcast()
+}
+
+// await waits until number at is handled.
+func (f *follower) await(ctx context.Context, at int64) {
+	for {
+		wait := f.moved.wait()
+		if f.position() >= at {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait:
+		}
+	}
 }
 
 func (f *follower) run(ctx context.Context) {
@@ -277,6 +308,9 @@ func (f *follower) step(ctx context.Context) (int, error) {
 			f.Lost()
 		}
 		return 1, nil
+	}
+	if f.after != nil && len(batch) > 0 {
+		f.after.await(ctx, last)
 	}
 	if len(batch) > 0 {
 		// A volatile consumer serves the moment: what it cannot handle it logs,

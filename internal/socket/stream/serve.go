@@ -136,7 +136,7 @@ func (c *Conn) run(ctx context.Context) {
 	var offs []func()
 	offs = append(offs, c.hub.subscribe(BroadcastTopic, func(msg any) {
 		if e, ok := msg.(Event); ok {
-			c.send(frame{Type: e.Type, Body: e.Body})
+			c.send(frame(e))
 		}
 	}))
 	if c.identity != nil {
