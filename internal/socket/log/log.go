@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,9 +68,10 @@ type Log struct {
 	seq       *Sequencer
 	consumers []*follower
 	head      *signal
+	tail      tail
 }
 
-// batchSize is how many changes a consumer is handed at once.
+// batchSize is how many changes are read at once.
 const batchSize = 500
 
 // maxLag is how far a volatile consumer may fall behind before it starts again
@@ -80,13 +82,14 @@ const maxLag = 10_000
 func New(db *pg.DB, l *slog.Logger) *Log {
 	lg := &Log{db: db, log: l, head: newSignal()}
 	lg.seq = &Sequencer{Name: "change", Key: 1, DB: db, Log: l, Move: lg.move, Moved: lg.head.broadcast, Channel: "oven_change"}
+	lg.tail = tail{l: lg}
 	return lg
 }
 
 // Plug adds consumers, before Start.
 func (l *Log) Plug(cs ...Consumer) {
 	for _, c := range cs {
-		f := &follower{Consumer: c, l: l, moved: newSignal()}
+		f := &follower{Consumer: c, l: l, moved: newSignal(), news: make(chan struct{}, 1)}
 		for _, other := range l.consumers {
 			if c.After != "" && other.Name == c.After && !other.Durable {
 				f.after = other
@@ -146,8 +149,13 @@ func (l *Log) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { l.seq.Run(ctx) })
 	for _, f := range l.consumers {
-		wg.Go(func() { f.run(ctx) })
+		if f.Durable {
+			wg.Go(func() { f.runDurable(ctx) })
+		} else {
+			wg.Go(func() { f.run(ctx) })
+		}
 	}
+	wg.Go(func() { l.tail.run(ctx) })
 	wg.Go(func() { l.prune(ctx) })
 	wg.Wait()
 	return nil
@@ -165,8 +173,9 @@ func (l *Log) Start(ctx context.Context) error {
 	if err := l.db.QueryRow(ctx, sqlHead).Scan(&head); err != nil {
 		return fmt.Errorf("head of the change log: %w", err)
 	}
+	l.tail.at = head
 	for _, f := range l.consumers {
-		f.setPosition(head)
+		f.at = head
 		if f.Durable {
 			if _, err := l.db.Exec(ctx, sqlCursor, f.Name); err != nil {
 				return fmt.Errorf("cursor %s: %w", f.Name, err)
@@ -240,169 +249,34 @@ func (l *Log) prune(ctx context.Context) {
 type follower struct {
 	Consumer
 	l     *Log
-	after *follower // nil: none
-	moved *signal   // at has changed
+	after *follower     // nil: none
+	moved *signal       // at has changed
+	news  chan struct{} // something for it has come; holds one
 
-	mu sync.Mutex
-	at int64 // last number handled; volatile consumers only
+	mu    sync.Mutex
+	at    int64    // last number handled; volatile consumers only
+	queue []Change // not yet handled; volatile consumers only
+	upTo  int64    // last number that the queue covers
+	busy  bool     // handling what was taken from the queue
 }
 
-func (f *follower) position() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.at
+// wants tells whether the consumer is handed changes of the kind.
+func (f *follower) wants(kind string) bool {
+	return f.Kinds == nil || slices.Contains(f.Kinds, kind)
 }
 
-func (f *follower) setPosition(at int64) {
-	f.mu.Lock()
-	f.at = at
-	f.mu.Unlock()
-	f.moved.broadcast()
-}
-
-// await waits until number at is handled.
-func (f *follower) await(ctx context.Context, at int64) {
-	for {
-		wait := f.moved.wait()
-		if f.position() >= at {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-wait:
-		}
+func (f *follower) wake() {
+	select {
+	case f.news <- struct{}{}:
+	default:
 	}
 }
 
-func (f *follower) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		wait := f.l.head.wait()
-		n, err := f.step(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			f.l.log.Error("consumer of the change log", "consumer", f.Name, "err", err)
-			sleep(ctx, time.Second)
-		case n == 0:
-			select {
-			case <-ctx.Done():
-			case <-wait:
-			case <-time.After(time.Second): // a lost wake-up costs this
-			}
-		}
-	}
-}
-
-func (f *follower) step(ctx context.Context) (int, error) {
-	if f.Durable {
-		return f.stepDurable(ctx)
-	}
-	at := f.position()
-	batch, last, err := f.read(ctx, f.l.db, at)
-	if err != nil {
-		return 0, err
-	}
-	if last-at > maxLag {
-		f.setPosition(last)
-		if f.Lost != nil {
-			f.Lost()
-		}
-		return 1, nil
-	}
-	if f.after != nil && len(batch) > 0 {
-		f.after.await(ctx, last)
-	}
-	if len(batch) > 0 {
-		// A volatile consumer serves the moment: what it cannot handle it logs,
-		// drops and goes on.
-		if err := f.Handle(ctx, nil, batch); err != nil && ctx.Err() == nil {
-			f.l.log.Warn("consumer of the change log", "consumer", f.Name, "err", err)
-		}
-	}
-	f.setPosition(last)
-	return int(last - at), nil
-}
-
-const (
-	sqlCursorLock = `SELECT seq FROM log_cursor WHERE name = $1 FOR UPDATE SKIP LOCKED`
-	sqlCursorMove = `UPDATE log_cursor SET seq = $2, moved_at = now() WHERE name = $1`
-)
-
-func (f *follower) stepDurable(ctx context.Context) (n int, err error) {
-	err = f.l.db.Tx(ctx, func(tx *pg.Tx) error {
-		var at int64
-		if err := tx.QueryRow(ctx, sqlCursorLock, f.Name).Scan(&at); err != nil {
-			if pg.NoRows(err) {
-				n = 0 // another node has it
-				return nil
-			}
-			return err
-		}
-		batch, last, err := f.read(ctx, tx, at)
-		if err != nil {
-			return err
-		}
-		if last == at {
-			n = 0
-			return nil
-		}
-		if len(batch) > 0 {
-			if err := f.Handle(ctx, tx, batch); err != nil {
-				return err
-			}
-		}
-		n = 1
-		_, err = tx.Exec(ctx, sqlCursorMove, f.Name, last)
-		return err
-	})
-	return n, err
-}
-
-const sqlRead = `
-SELECT seq, kind, object_id, actor_id, data, at FROM change_log
-WHERE seq > $1 AND seq <= $2 ORDER BY seq`
-
-const sqlTop = `SELECT least($1 + $2::bigint, next_seq - 1), next_seq - 1 FROM log_head WHERE name = 'change'`
-
-// read gives the next batch of the consumer's kinds and the last number it
-// covers. A jump over pruned numbers is covered too.
-func (f *follower) read(ctx context.Context, q pg.Q, at int64) ([]Change, int64, error) {
-	var last, head int64
-	if err := q.QueryRow(ctx, sqlTop, at, batchSize).Scan(&last, &head); err != nil {
-		return nil, at, err
-	}
-	if last <= at {
-		return nil, at, nil
-	}
-	if !f.Durable && head-at > maxLag {
-		return nil, head, nil
-	}
-	// Up to last and no further: more may have become visible since.
-	rows, err := q.Query(ctx, sqlRead, at, last)
-	if err != nil {
-		return nil, at, err
-	}
-	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Change, error) {
-		var c Change
-		err := r.Scan(&c.Seq, &c.Kind, &c.ObjectID, &c.ActorID, &c.Data, &c.At)
-		return c, err
-	})
-	if err != nil {
-		return nil, at, err
-	}
-	if f.Kinds == nil {
-		return all, last, nil
-	}
-	out := all[:0]
-	for _, c := range all {
-		for _, k := range f.Kinds {
-			if c.Kind == k {
-				out = append(out, c)
-				break
-			}
-		}
-	}
-	return out, last, nil
+// rowToChange scans seq, kind, object_id, actor_id, data, at.
+func rowToChange(r pgx.CollectableRow) (Change, error) {
+	var c Change
+	err := r.Scan(&c.Seq, &c.Kind, &c.ObjectID, &c.ActorID, &c.Data, &c.At)
+	return c, err
 }
 
 // sleep waits and tells whether ctx is still alive.

@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type Sequencer struct {
 
 	once sync.Once
 	wake chan struct{}
+	self string // told with NOTIFY, so as not to hear oneself
 }
 
 const (
@@ -39,7 +41,9 @@ const (
 	relock = 10 * time.Millisecond
 )
 
-func (s *Sequencer) init() { s.once.Do(func() { s.wake = make(chan struct{}, 1) }) }
+func (s *Sequencer) init() {
+	s.once.Do(func() { s.wake, s.self = make(chan struct{}, 1), rand.Text() })
+}
 
 // Poke says that something was staged. It never blocks.
 func (s *Sequencer) Poke() {
@@ -54,7 +58,11 @@ func (s *Sequencer) Poke() {
 func (s *Sequencer) Run(ctx context.Context) {
 	s.init()
 	if s.Channel != "" {
-		go s.DB.Listen(ctx, s.Channel, func(string) { s.Moved() })
+		go s.DB.Listen(ctx, s.Channel, func(by string) {
+			if by != s.self {
+				s.Moved()
+			}
+		})
 	}
 	for ctx.Err() == nil {
 		n, locked, err := s.step(ctx)
@@ -83,7 +91,7 @@ func (s *Sequencer) Run(ctx context.Context) {
 
 const (
 	sqlTryLock = `SELECT pg_try_advisory_xact_lock($1, $2)`
-	sqlNotify  = `SELECT pg_notify($1, '')`
+	sqlNotify  = `SELECT pg_notify($1, $2)`
 )
 
 // step moves one batch; locked is false when another node is moving.
@@ -95,7 +103,7 @@ func (s *Sequencer) step(ctx context.Context) (n int, locked bool, err error) {
 		if n, err = s.Move(ctx, tx); err != nil || n == 0 || s.Channel == "" {
 			return err
 		}
-		_, err = tx.Exec(ctx, sqlNotify, s.Channel)
+		_, err = tx.Exec(ctx, sqlNotify, s.Channel, s.self)
 		return err
 	})
 	return n, locked, err
