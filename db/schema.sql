@@ -352,6 +352,37 @@ CREATE INDEX following_followee_idx ON public.following USING btree (followee_id
 CREATE INDEX following_follower_idx ON public.following USING btree (follower_id, id DESC);
 CREATE INDEX following_remote_idx ON public.following USING btree (followee_id, follower_id) WHERE (follower_host IS NOT NULL);
 
+-- owner: hashtag. How many accounts use a hashtag: in notes, and on themselves
+CREATE TABLE "hashtag" (
+	name text COLLATE "C" NOT NULL,
+	mentioned_local integer NOT NULL DEFAULT 0,
+	mentioned_remote integer NOT NULL DEFAULT 0,
+	attached_local integer NOT NULL DEFAULT 0,
+	attached_remote integer NOT NULL DEFAULT 0,
+	CONSTRAINT hashtag_pkey PRIMARY KEY (name)
+);
+
+-- owner: hashtag. Who used a hashtag in ten minutes, of the last hours: what trends is made of
+CREATE TABLE "hashtag_use" (
+	bucket timestamp with time zone NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	CONSTRAINT hashtag_use_pkey PRIMARY KEY (bucket, name, user_id),
+	CONSTRAINT hashtag_use_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX hashtag_use_user_idx ON public.hashtag_use USING btree (user_id);
+
+-- owner: hashtag. Who uses a hashtag, each counted once
+CREATE TABLE "hashtag_user" (
+	name text COLLATE "C" NOT NULL,
+	attached boolean NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	is_local boolean NOT NULL,
+	CONSTRAINT hashtag_user_pkey PRIMARY KEY (name, attached, user_id),
+	CONSTRAINT hashtag_user_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX hashtag_user_user_idx ON public.hashtag_user USING btree (user_id, attached);
+
 -- owner: instance. Other servers, by authority
 CREATE TABLE "instance" (
 	id text COLLATE "C" NOT NULL,
@@ -674,6 +705,42 @@ CREATE TABLE "user_alias" (
 	CONSTRAINT user_alias_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX user_alias_user_idx ON public.user_alias USING btree (user_id);
+
+-- owner: list. Accounts that somebody reads together
+CREATE TABLE "user_list" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	is_public boolean NOT NULL DEFAULT false,
+	CONSTRAINT user_list_pkey PRIMARY KEY (id),
+	CONSTRAINT user_list_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_list_user_idx ON public.user_list USING btree (user_id, id);
+
+-- owner: list. Public lists that somebody likes
+CREATE TABLE "user_list_favorite" (
+	id text COLLATE "C" NOT NULL,
+	list_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	CONSTRAINT user_list_favorite_pair_key UNIQUE (user_id, list_id),
+	CONSTRAINT user_list_favorite_pkey PRIMARY KEY (id),
+	CONSTRAINT user_list_favorite_list_id_fkey FOREIGN KEY (list_id) REFERENCES user_list(id) ON DELETE CASCADE,
+	CONSTRAINT user_list_favorite_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_list_favorite_list_idx ON public.user_list_favorite USING btree (list_id);
+
+-- owner: list
+CREATE TABLE "user_list_membership" (
+	id text COLLATE "C" NOT NULL,
+	list_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	with_replies boolean NOT NULL DEFAULT false,
+	CONSTRAINT user_list_membership_pair_key UNIQUE (list_id, user_id),
+	CONSTRAINT user_list_membership_pkey PRIMARY KEY (id),
+	CONSTRAINT user_list_membership_list_id_fkey FOREIGN KEY (list_id) REFERENCES user_list(id) ON DELETE CASCADE,
+	CONSTRAINT user_list_membership_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_list_membership_user_idx ON public.user_list_membership USING btree (user_id);
 
 -- owner: profile
 CREATE TABLE "user_note_pining" (

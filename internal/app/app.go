@@ -18,12 +18,14 @@ import (
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/federation"
+	"buttersc.one/oven/internal/hashtag"
 	"buttersc.one/oven/internal/instance"
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/httpsig"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/list"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/notification"
@@ -94,6 +96,8 @@ type App struct {
 	Notes         *note.Service
 	Reactions     *reaction.Service
 	Timelines     *timeline.Service
+	Lists         *list.Service
+	Hashtags      *hashtag.Service
 	Notifications *notification.Service
 	Stats         *stats.Service
 	Profiles      *profile.Service
@@ -221,7 +225,9 @@ func (a *App) lend(l *late, ids *id.Maker) {
 }
 
 func (a *App) slices(o Options, ids *id.Maker) (err error) {
-	a.Timelines = timeline.New(o.DB, ids, a.Notes, a.Users, a.Relations, a.Roles, a.Hub)
+	a.Timelines = timeline.New(o.DB, ids, a.Notes, a.Users, a.Relations, a.Roles, a.Hub, a.clock.Now)
+	a.Lists = list.New(o.DB, ids, a.Users, a.Relations, a.Roles, a.Timelines, a.Log, a.Hub)
+	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
 	a.Profiles = profile.New(o.DB, a.Meta, a.Users, a.Relations, a.Notes, a.Drive, a.Roles, a.Delivery, ids, a.API.Limits)
 	a.Users.BindPins(a.Profiles)
@@ -244,7 +250,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Notifications, a.Stats, a.Profiles, a.Federation, a.Site, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Notifications, a.Stats, a.Profiles, a.Federation, a.Site, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}

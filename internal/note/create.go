@@ -42,12 +42,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 	sqlCountShare = `UPDATE note_stat SET renote_count = greatest(0, renote_count + $2) WHERE note_id = $1`
 )
 
-// createdData goes with "note.created".
-type createdData struct {
+// CreatedData goes with "note.created" in the change log; the object is the
+// note, the actor its author.
+type CreatedData struct {
 	Visibility string  `json:"visibility"`
 	Host       *string `json:"host,omitempty"`
 	Reply      string  `json:"reply,omitempty"`
+	ReplyTo    string  `json:"replyTo,omitempty"` // whom it replies to
 	Renote     string  `json:"renote,omitempty"`
+	Channel    bool    `json:"channel,omitempty"`
 	Pure       bool    `json:"pure,omitempty"`
 	Files      bool    `json:"files,omitempty"`
 }
@@ -90,7 +93,8 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, author *user.User, d *D
 	if err := s.Users.Count(ctx, tx, author.ID, 1, 0, 0); err != nil {
 		return nil, err
 	}
-	data := createdData{Visibility: n.Visibility, Host: n.UserHost, Reply: deref(n.ReplyID), Renote: deref(n.RenoteID), Pure: n.IsPureRenote, Files: len(n.FileIDs) > 0}
+	data := CreatedData{Visibility: n.Visibility, Host: n.UserHost, Reply: deref(n.ReplyID), ReplyTo: deref(n.ReplyUserID), Renote: deref(n.RenoteID),
+		Channel: n.ChannelID != nil, Pure: n.IsPureRenote, Files: len(n.FileIDs) > 0}
 	if err := s.Log.Append(ctx, tx, "note.created", n.ID, author.ID, data); err != nil {
 		return nil, err
 	}

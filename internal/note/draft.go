@@ -94,7 +94,7 @@ func (s *Service) normalize(ctx context.Context, author *user.User, d *Draft) er
 	if d.Text == nil && d.Renote == nil && d.Poll == nil && len(d.Files) == 0 && len(d.Attachments) == 0 && d.CW == nil {
 		return ErrNothing
 	}
-	if author.Local() {
+	if d.URI == nil { // written through the API; documents name theirs
 		if err := s.readText(ctx, d); err != nil {
 			return err
 		}

@@ -117,19 +117,40 @@ func (s *Service) Page(ctx context.Context, viewerID, base string, w *pg.Where, 
 	if until != "" {
 		w.And("n.id < ?", until)
 	}
-	order := " ORDER BY n.id DESC LIMIT "
+	order := " ORDER BY n.id DESC"
 	if asc {
-		order = " ORDER BY n.id ASC LIMIT "
+		order = " ORDER BY n.id ASC"
 	}
-	rows, err := s.DB.Query(ctx, base+w.SQL()+order+w.Arg(limit), w.Args...)
+	notes, err := s.RowsOf(ctx, base+w.SQL()+order+pg.Limit(limit), w.Args, asc)
+	if err != nil {
+		return nil, err
+	}
+	return s.Pack(ctx, viewerID, notes)
+}
+
+const sqlRowsOf = `SELECT ` + Columns + ` FROM (%s) page JOIN note n ON n.id = page.id JOIN note_stat ns ON ns.note_id = n.id ORDER BY n.id `
+
+// RowsOf reads the notes whose ids a statement gives as id, in the order of
+// ids.
+func (s *Service) RowsOf(ctx context.Context, ids string, args []any, asc bool) ([]*Note, error) {
+	order := "DESC"
+	if asc {
+		order = "ASC"
+	}
+	return s.Rows(ctx, fmt.Sprintf(sqlRowsOf, ids)+order, args...)
+}
+
+// Rows reads the notes that a statement gives with Columns.
+func (s *Service) Rows(ctx context.Context, sql string, args ...any) ([]*Note, error) {
+	rows, err := s.DB.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list of notes: %w", err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	notes, err := pgx.CollectRows(rows, Scan)
 	if err != nil {
 		return nil, fmt.Errorf("list of notes: %w", err)
 	}
-	return s.PackIDs(ctx, viewerID, ids)
+	return notes, nil
 }
 
 // PackIDs reads and packs notes in the order of their ids; missing ones are

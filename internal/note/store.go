@@ -107,26 +107,25 @@ func (s *Service) Keep(ctx context.Context, tx *pg.Tx, noteID string) error {
 }
 
 // Visible is the condition under which the viewer may see note n; its
-// argument, given four times, is the viewer's id, "" for visitors.
-const Visible = `(n.visibility IN ('public', 'home') OR n.user_id = ? OR ? = ANY(n.visible_user_ids) OR ? = ANY(n.mentions)
-	OR (n.visibility = 'followers' AND EXISTS (SELECT FROM following vf WHERE vf.follower_id = ? AND vf.followee_id = n.user_id)))`
+// argument is the viewer's id, "" for visitors.
+const Visible = `(n.visibility IN ('public', 'home') OR n.user_id = ?1 OR ?1 = ANY(n.visible_user_ids) OR ?1 = ANY(n.mentions)
+	OR (n.visibility = 'followers' AND EXISTS (SELECT FROM following vf WHERE vf.follower_id = ?1 AND vf.followee_id = n.user_id)))`
 
 // Wanted is the condition under which the viewer wants to see note n: neither
 // the author nor whom it replies to or renotes is muted, blocked or on a muted
 // instance; a mute of somebody who replies to himself still hides. What the
-// viewer wrote himself he always wants to see.
-// Its argument, given once, is the viewer's id.
-const Wanted = `NOT EXISTS (
-	SELECT FROM (SELECT ?::text AS id) viewer
-	WHERE n.user_id <> viewer.id AND (
-		EXISTS (SELECT FROM muting m WHERE m.muter_id = viewer.id AND (m.expires_at IS NULL OR m.expires_at > now())
-			AND m.mutee_id IN (n.user_id, n.reply_user_id, n.renote_user_id))
-		OR EXISTS (SELECT FROM blocking b WHERE b.blockee_id = viewer.id AND b.blocker_id IN (n.user_id, n.reply_user_id, n.renote_user_id))
-		OR EXISTS (SELECT FROM blocking b WHERE b.blocker_id = viewer.id AND b.blockee_id IN (n.user_id, n.reply_user_id, n.renote_user_id))
-		OR (n.is_pure_renote AND EXISTS (SELECT FROM renote_muting r WHERE r.muter_id = viewer.id AND r.mutee_id = n.user_id))
-		OR EXISTS (SELECT FROM user_profile p WHERE p.user_id = viewer.id AND p.muted_instances <> '{}'
-			AND (n.user_host = ANY(p.muted_instances) OR n.reply_user_host = ANY(p.muted_instances) OR n.renote_user_host = ANY(p.muted_instances))))
-)`
+// viewer wrote himself he always wants to see. Its argument is the viewer's
+// id. The lists do not depend on n, so they are gathered once a statement.
+const Wanted = `(n.user_id = ?1 OR NOT coalesce(` +
+	`n.user_id IN ` + hidden + ` OR n.reply_user_id IN ` + hidden + ` OR n.renote_user_id IN ` + hidden +
+	` OR (n.is_pure_renote AND n.user_id IN (SELECT mutee_id FROM renote_muting WHERE muter_id = ?1))` +
+	` OR n.user_host IN ` + mutedHosts + ` OR n.reply_user_host IN ` + mutedHosts + ` OR n.renote_user_host IN ` + mutedHosts + `, false))`
+
+const (
+	hidden = `(SELECT mutee_id FROM muting WHERE muter_id = ?1 AND (expires_at IS NULL OR expires_at > now())
+	UNION ALL SELECT blocker_id FROM blocking WHERE blockee_id = ?1 UNION ALL SELECT blockee_id FROM blocking WHERE blocker_id = ?1)`
+	mutedHosts = `(SELECT unnest(muted_instances) FROM user_profile WHERE user_id = ?1)`
+)
 
 // AuthorActive is the condition that the author is neither suspended nor gone.
 const AuthorActive = `EXISTS (SELECT FROM "user" au WHERE au.id = n.user_id AND NOT au.is_suspended AND NOT au.is_deleted)`
@@ -138,7 +137,7 @@ func See(w *pg.Where, viewerID string) {
 		w.And("n.visibility IN ('public', 'home')")
 		return
 	}
-	w.And(Visible, viewerID, viewerID, viewerID, viewerID)
+	w.And(Visible, viewerID)
 	w.And(Wanted, viewerID)
 }
 

@@ -125,7 +125,7 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 			if err != nil {
 				return fmt.Errorf("update follow: %w", err)
 			}
-			return s.note(ctx, tx, "muted", me.ID, other.ID) // the graph carries withReplies
+			return s.note(ctx, tx, "updated", me.ID, other.ID) // the graph carries withReplies
 		},
 	})
 }
@@ -140,7 +140,7 @@ func (s *Service) apiUpdateAll(ctx context.Context, c *api.Call, req updateAllRe
 		if _, err := tx.Exec(ctx, sqlUpdateFollow, c.UserID, nil, req.Notify, req.WithReplies); err != nil {
 			return fmt.Errorf("update follows: %w", err)
 		}
-		return s.note(ctx, tx, "muted", c.UserID, c.UserID)
+		return s.note(ctx, tx, "updated", c.UserID, c.UserID)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"buttersc.one/oven/internal/lib/pg"
 )
@@ -18,6 +19,9 @@ type Graph struct {
 	Blocked        map[string]bool // either way
 	RenoteMuting   map[string]bool
 	MutedInstances map[string]bool
+	// Unknown says that the ties could not be read: nothing of anybody else is
+	// shown until they can.
+	Unknown bool
 }
 
 // Watched is the newest Graph of a viewer who is listening.
@@ -76,9 +80,11 @@ func (s *Service) refresh(ctx context.Context, w *Watched, userID string) error 
 
 type loader func(ctx context.Context, userID string) (*Graph, error)
 
+// retryGraph is when ties that could not be read are read again.
+const retryGraph = time.Second
+
 // reload reads the graphs of those of the accounts that are listening. What
-// cannot be read is emptied of trust: the last one stays, and the next change
-// tries again.
+// cannot be read is not trusted any more, and is tried again.
 func (g *graphs) reload(ctx context.Context, load loader, userIDs ...string) {
 	for _, id := range userIDs {
 		g.mu.Lock()
@@ -87,9 +93,12 @@ func (g *graphs) reload(ctx context.Context, load loader, userIDs ...string) {
 		if w == nil {
 			continue
 		}
-		if n, err := load(ctx, id); err == nil {
-			w.p.Store(n)
+		n, err := load(ctx, id)
+		if err != nil {
+			n = &Graph{UserID: id, Unknown: true}
+			time.AfterFunc(retryGraph, func() { g.reload(context.WithoutCancel(ctx), load, id) })
 		}
+		w.p.Store(n)
 	}
 }
 
@@ -150,7 +159,7 @@ func LoadGraph(ctx context.Context, q pg.Q, userID string) (*Graph, error) {
 
 // Hides tells whether the viewer wants to see nothing of the account: muted or
 // blocked, either way.
-func (g *Graph) Hides(userID string) bool { return g.Muting[userID] || g.Blocked[userID] }
+func (g *Graph) Hides(userID string) bool { return g.Unknown || g.Muting[userID] || g.Blocked[userID] }
 
 // Follows tells whether the viewer follows the account.
 func (g *Graph) Follows(userID string) bool { _, ok := g.Following[userID]; return ok }

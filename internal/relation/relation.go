@@ -68,7 +68,13 @@ type changed struct {
 	To   string `json:"to"`
 }
 
+// Changed is emitted with every change of a tie between two accounts.
+type Changed struct{ From, To string }
+
 func (s *Service) note(ctx context.Context, tx *pg.Tx, kind, from, to string) error {
+	if err := s.bus.Emit(ctx, tx, Changed{From: from, To: to}); err != nil {
+		return err
+	}
 	return s.log.Append(ctx, tx, "relation."+kind, to, from, changed{From: from, To: to})
 }
 
@@ -76,7 +82,7 @@ func (s *Service) note(ctx context.Context, tx *pg.Tx, kind, from, to string) er
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
 		Name:   "relation.graph",
-		Kinds:  []string{"relation.followed", "relation.unfollowed", "relation.requested", "relation.blocked", "relation.unblocked", "relation.muted", "relation.unmuted", "user.updated", "user.suspended", "user.deleted"},
+		Kinds:  []string{"relation.followed", "relation.unfollowed", "relation.requested", "relation.blocked", "relation.unblocked", "relation.muted", "relation.unmuted", "relation.updated", "user.updated", "user.suspended", "user.deleted"},
 		Handle: s.onChanges,
 		Lost:   s.graphs.reloadAll(s.load),
 	}}

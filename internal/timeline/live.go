@@ -30,7 +30,7 @@ type published struct {
 // Consumers hand new notes to those who are listening.
 func (s *Service) Consumers() []log.Consumer {
 	// After the graph: who has just lost a follower does not write to him.
-	return []log.Consumer{{Name: "timeline.live", Kinds: []string{"note.created"}, After: "relation.graph", Handle: s.onCreated}}
+	return []log.Consumer{{Name: "timeline.live", Kinds: []string{"note.created"}, After: "relation.graph", Handle: s.onCreated}, s.follow()}
 }
 
 func (s *Service) onCreated(ctx context.Context, _ *pg.Tx, batch []log.Change) error {
@@ -73,6 +73,8 @@ func (s *Service) Channels() []stream.Channel {
 		{Name: "localTimeline", Open: s.openLocal},
 		{Name: "hybridTimeline", Login: true, Scope: "read:account", Open: s.openHybrid},
 		{Name: "globalTimeline", Open: s.openGlobal},
+		{Name: "userList", Login: true, Scope: "read:account", Open: s.openList},
+		{Name: "hashtag", Open: s.openHashtag},
 	}
 }
 
@@ -179,13 +181,7 @@ func (v *viewer) ofHome(p *published, withReplies bool) bool {
 	if !follows || n.Visibility == note.Specified && !slices.Contains(n.VisibleUserIDs, v.id) {
 		return false
 	}
-	if n.ReplyID == nil || *n.ReplyUserID == v.id || *n.ReplyUserID == n.UserID {
-		return true
-	}
-	if !replies && !withReplies {
-		return false
-	}
-	return p.reply == nil || p.reply.Visibility != note.Followers || g.Follows(p.reply.UserID)
+	return v.takesReply(p, replies || withReplies)
 }
 
 // ofLocal tells whether the note belongs into the local timeline.

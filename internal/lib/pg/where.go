@@ -20,9 +20,23 @@ type Where struct {
 // constant converts to it, a string variable does not.
 type sqlText string
 
-// And adds a condition; every ? in it becomes the next numbered argument.
+// And adds a condition; every ? in it becomes the next numbered argument. ?1,
+// ?2 … are args by their place, for what is said more than once.
 func (w *Where) And(cond sqlText, args ...any) {
 	w.conds = append(w.conds, w.number(string(cond), args))
+}
+
+// Any adds an OR of the condition with each of the arguments; false without
+// any.
+func (w *Where) Any(cond sqlText, args []any) {
+	parts := make([]string, 0, len(args))
+	for _, a := range args {
+		parts = append(parts, w.number(string(cond), []any{a}))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "false")
+	}
+	w.conds = append(w.conds, "("+strings.Join(parts, " OR ")+")")
 }
 
 // Arg adds an argument and gives its placeholder.
@@ -33,6 +47,8 @@ func (w *Where) Arg(v any) string {
 
 func (w *Where) number(cond string, args []any) string {
 	var b strings.Builder
+	placed := make([]string, len(args)) // placeholders of arguments by place
+	next := 0
 	for {
 		i := strings.IndexByte(cond, '?')
 		if i < 0 {
@@ -40,11 +56,28 @@ func (w *Where) number(cond string, args []any) string {
 			return b.String()
 		}
 		b.WriteString(cond[:i])
-		b.WriteString(w.Arg(args[0]))
-		args = args[1:]
 		cond = cond[i+1:]
+		if cond == "" || cond[0] < '1' || cond[0] > '9' {
+			b.WriteString(w.Arg(args[next]))
+			next++
+			continue
+		}
+		n := cond[0] - '1'
+		cond = cond[1:]
+		if placed[n] == "" {
+			placed[n] = w.Arg(args[n])
+		}
+		b.WriteString(placed[n])
 	}
 }
+
+// Limit is a LIMIT as a constant: with an argument the planner expects a tenth
+// of the table, finds no plan for all values good enough, and plans anew each
+// time.
+func Limit(n int) string { return " LIMIT " + strconv.Itoa(n) }
+
+// Offset is an OFFSET as a constant.
+func Offset(n int) string { return " OFFSET " + strconv.Itoa(n) }
 
 // SQL is " WHERE a AND b", or "" without conditions.
 func (w *Where) SQL() string {
