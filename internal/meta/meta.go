@@ -56,6 +56,7 @@ type Settings struct {
 	ServerErrorImageURL   *string         `json:"serverErrorImageUrl"`
 	InfoImageURL          *string         `json:"infoImageUrl"`
 	NotFoundImageURL      *string         `json:"notFoundImageUrl"`
+	ClientOptions         ClientOptions   `json:"clientOptions"`
 	DisableRegistration   bool            `json:"disableRegistration"`
 	ServerRules           []string        `json:"serverRules"`
 	PreservedUsernames    []string        `json:"preservedUsernames"`
@@ -79,9 +80,17 @@ type Settings struct {
 	EmailRequiredToSignup bool            `json:"emailRequiredForSignup"`
 }
 
+// ClientOptions are what visitors' clients show.
+type ClientOptions struct {
+	EntrancePageStyle        string `json:"entrancePageStyle"` // classic, simple
+	ShowTimelineForVisitor   bool   `json:"showTimelineForVisitor"`
+	ShowActivitiesForVisitor bool   `json:"showActivitiesForVisitor"`
+}
+
 func defaults() *Settings {
 	return &Settings{
-		Langs: []string{}, ServerRules: []string{}, Policies: json.RawMessage("{}"),
+		ClientOptions: ClientOptions{EntrancePageStyle: "classic", ShowTimelineForVisitor: true, ShowActivitiesForVisitor: true},
+		Langs:         []string{}, ServerRules: []string{}, Policies: json.RawMessage("{}"),
 		PreservedUsernames:   []string{"admin", "administrator", "root", "system", "maintainer", "host", "mod", "moderator", "owner", "superuser", "staff", "auth", "i", "me", "everyone", "all", "mention", "mentions", "example", "user", "users", "account", "accounts", "official", "help", "helps", "support", "supports", "info", "information", "informations", "announce", "announces", "announcement", "announcements", "notice", "notification", "notifications", "dev", "developer", "developers", "tech", "misskey"},
 		Federation:           "all",
 		CacheRemoteSensitive: true,
@@ -100,6 +109,7 @@ type Service struct {
 	slog      *slog.Logger
 	endpoints func() []*api.Endpoint
 	settings  atomic.Pointer[Settings]
+	taken     atomic.Bool // somebody has an account here
 	started   time.Time
 }
 
@@ -129,6 +139,7 @@ func (s *Service) Load(ctx context.Context) error {
 		}
 	}
 	s.settings.Store(set)
+	s.taken.Store(false) // looked at again: reset-db has emptied everything
 	return nil
 }
 

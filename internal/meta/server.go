@@ -104,11 +104,16 @@ func (n *Node) Keep(ctx context.Context, lost func()) {
 const sqlAnyAccount = `SELECT NOT EXISTS (SELECT FROM "user" WHERE host IS NULL AND NOT is_system)`
 
 // RequiresSetup tells whether nobody has an account here yet: the first one
-// made becomes root.
+// made becomes root. Accounts' rows stay, so one look at a taken server is
+// enough.
 func (s *Service) RequiresSetup(ctx context.Context, q pg.Q) (bool, error) {
+	if s.taken.Load() {
+		return false, nil
+	}
 	var empty bool
 	if err := q.QueryRow(ctx, sqlAnyAccount).Scan(&empty); err != nil {
 		return false, fmt.Errorf("look for accounts: %w", err)
 	}
+	s.taken.Store(!empty)
 	return empty, nil
 }

@@ -13,61 +13,61 @@ type metaReq struct {
 
 // metaRes is MetaLite, and with Detail MetaDetailed.
 type metaRes struct {
-	MaintainerName      *string        `json:"maintainerName"`
-	MaintainerEmail     *string        `json:"maintainerEmail"`
-	Version             string         `json:"version"`
-	ProvidesTarball     bool           `json:"providesTarball"`
-	Name                *string        `json:"name"`
-	ShortName           *string        `json:"shortName"`
-	URI                 string         `json:"uri"`
-	Description         *string        `json:"description"`
-	Langs               []string       `json:"langs"`
-	TosURL              *string        `json:"tosUrl"`
-	RepositoryURL       *string        `json:"repositoryUrl"`
-	FeedbackURL         *string        `json:"feedbackUrl"`
-	DefaultDarkTheme    *string        `json:"defaultDarkTheme"`
-	DefaultLightTheme   *string        `json:"defaultLightTheme"`
-	ClientOptions       map[string]any `json:"clientOptions"`
-	DisableRegistration bool           `json:"disableRegistration"`
-	EmailRequired       bool           `json:"emailRequiredForSignup"`
-	EnableHcaptcha      bool           `json:"enableHcaptcha"`
-	HcaptchaSiteKey     *string        `json:"hcaptchaSiteKey"`
-	EnableMcaptcha      bool           `json:"enableMcaptcha"`
-	McaptchaSiteKey     *string        `json:"mcaptchaSiteKey"`
-	McaptchaInstanceURL *string        `json:"mcaptchaInstanceUrl"`
-	EnableRecaptcha     bool           `json:"enableRecaptcha"`
-	RecaptchaSiteKey    *string        `json:"recaptchaSiteKey"`
-	EnableTurnstile     bool           `json:"enableTurnstile"`
-	TurnstileSiteKey    *string        `json:"turnstileSiteKey"`
-	EnableTestcaptcha   bool           `json:"enableTestcaptcha"`
-	GoogleAnalytics     *string        `json:"googleAnalyticsMeasurementId"`
-	SwPublickey         *string        `json:"swPublickey"`
-	MascotImageURL      string         `json:"mascotImageUrl"`
-	BannerURL           *string        `json:"bannerUrl"`
-	ServerErrorImageURL *string        `json:"serverErrorImageUrl"`
-	InfoImageURL        *string        `json:"infoImageUrl"`
-	NotFoundImageURL    *string        `json:"notFoundImageUrl"`
-	IconURL             *string        `json:"iconUrl"`
-	MaxNoteTextLength   int            `json:"maxNoteTextLength"`
-	Ads                 []struct{}     `json:"ads"`
-	NotesPerOneAd       int            `json:"notesPerOneAd"`
-	EnableEmail         bool           `json:"enableEmail"`
-	EnableServiceWorker bool           `json:"enableServiceWorker"`
-	TranslatorAvailable bool           `json:"translatorAvailable"`
-	SentryForFrontend   *struct{}      `json:"sentryForFrontend"`
-	MediaProxy          string         `json:"mediaProxy"`
-	EnableURLPreview    bool           `json:"enableUrlPreview"`
-	BackgroundImageURL  *string        `json:"backgroundImageUrl"`
-	ImpressumURL        *string        `json:"impressumUrl"`
-	LogoImageURL        *string        `json:"logoImageUrl"`
-	PrivacyPolicyURL    *string        `json:"privacyPolicyUrl"`
-	InquiryURL          *string        `json:"inquiryUrl"`
-	ServerRules         []string       `json:"serverRules"`
-	ThemeColor          *string        `json:"themeColor"`
-	Policies            *Policies      `json:"policies"`
-	NoteSearchableScope string         `json:"noteSearchableScope"`
-	MaxFileSize         int64          `json:"maxFileSize"`
-	Federation          string         `json:"federation"`
+	MaintainerName      *string            `json:"maintainerName"`
+	MaintainerEmail     *string            `json:"maintainerEmail"`
+	Version             string             `json:"version"`
+	ProvidesTarball     bool               `json:"providesTarball"`
+	Name                *string            `json:"name"`
+	ShortName           *string            `json:"shortName"`
+	URI                 string             `json:"uri"`
+	Description         *string            `json:"description"`
+	Langs               []string           `json:"langs"`
+	TosURL              *string            `json:"tosUrl"`
+	RepositoryURL       *string            `json:"repositoryUrl"`
+	FeedbackURL         *string            `json:"feedbackUrl"`
+	DefaultDarkTheme    *string            `json:"defaultDarkTheme"`
+	DefaultLightTheme   *string            `json:"defaultLightTheme"`
+	ClientOptions       meta.ClientOptions `json:"clientOptions"`
+	DisableRegistration bool               `json:"disableRegistration"`
+	EmailRequired       bool               `json:"emailRequiredForSignup"`
+	EnableHcaptcha      bool               `json:"enableHcaptcha"`
+	HcaptchaSiteKey     *string            `json:"hcaptchaSiteKey"`
+	EnableMcaptcha      bool               `json:"enableMcaptcha"`
+	McaptchaSiteKey     *string            `json:"mcaptchaSiteKey"`
+	McaptchaInstanceURL *string            `json:"mcaptchaInstanceUrl"`
+	EnableRecaptcha     bool               `json:"enableRecaptcha"`
+	RecaptchaSiteKey    *string            `json:"recaptchaSiteKey"`
+	EnableTurnstile     bool               `json:"enableTurnstile"`
+	TurnstileSiteKey    *string            `json:"turnstileSiteKey"`
+	EnableTestcaptcha   bool               `json:"enableTestcaptcha"`
+	GoogleAnalytics     *string            `json:"googleAnalyticsMeasurementId"`
+	SwPublickey         *string            `json:"swPublickey"`
+	MascotImageURL      string             `json:"mascotImageUrl"`
+	BannerURL           *string            `json:"bannerUrl"`
+	ServerErrorImageURL *string            `json:"serverErrorImageUrl"`
+	InfoImageURL        *string            `json:"infoImageUrl"`
+	NotFoundImageURL    *string            `json:"notFoundImageUrl"`
+	IconURL             *string            `json:"iconUrl"`
+	MaxNoteTextLength   int                `json:"maxNoteTextLength"`
+	Ads                 []struct{}         `json:"ads"`
+	NotesPerOneAd       int                `json:"notesPerOneAd"`
+	EnableEmail         bool               `json:"enableEmail"`
+	EnableServiceWorker bool               `json:"enableServiceWorker"`
+	TranslatorAvailable bool               `json:"translatorAvailable"`
+	SentryForFrontend   *struct{}          `json:"sentryForFrontend"`
+	MediaProxy          string             `json:"mediaProxy"`
+	EnableURLPreview    bool               `json:"enableUrlPreview"`
+	BackgroundImageURL  *string            `json:"backgroundImageUrl"`
+	ImpressumURL        *string            `json:"impressumUrl"`
+	LogoImageURL        *string            `json:"logoImageUrl"`
+	PrivacyPolicyURL    *string            `json:"privacyPolicyUrl"`
+	InquiryURL          *string            `json:"inquiryUrl"`
+	ServerRules         []string           `json:"serverRules"`
+	ThemeColor          *string            `json:"themeColor"`
+	Policies            *Policies          `json:"policies"`
+	NoteSearchableScope string             `json:"noteSearchableScope"`
+	MaxFileSize         int64              `json:"maxFileSize"`
+	Federation          string             `json:"federation"`
 
 	*metaDetail
 }
@@ -107,7 +107,7 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, req metaReq) (*metaR
 		MaintainerName: set.MaintainerName, MaintainerEmail: set.MaintainerEmail, Version: s.meta.Version,
 		Name: set.Name, ShortName: set.ShortName, URI: s.meta.Origin, Description: set.Description, Langs: set.Langs,
 		TosURL: set.TosURL, RepositoryURL: set.RepositoryURL, FeedbackURL: set.FeedbackURL,
-		DefaultDarkTheme: set.DefaultDarkTheme, DefaultLightTheme: set.DefaultLightTheme, ClientOptions: map[string]any{},
+		DefaultDarkTheme: set.DefaultDarkTheme, DefaultLightTheme: set.DefaultLightTheme, ClientOptions: set.ClientOptions,
 		DisableRegistration: set.DisableRegistration, EmailRequired: set.EmailRequiredToSignup,
 		BannerURL: set.BannerURL, ServerErrorImageURL: set.ServerErrorImageURL, InfoImageURL: set.InfoImageURL,
 		NotFoundImageURL: set.NotFoundImageURL, IconURL: set.IconURL, MaxNoteTextLength: 3000, Ads: []struct{}{},

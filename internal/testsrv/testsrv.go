@@ -186,6 +186,9 @@ func (s *Server) Raw(t testing.TB, name string, body []byte) (int, any) {
 			t.Fatalf("%s answered %d, no JSON: %.200s", name, res.StatusCode, b)
 		}
 	}
+	if err := record(name, res.StatusCode, b); err != nil {
+		t.Fatal(err)
+	}
 	return res.StatusCode, out
 }
 
