@@ -44,7 +44,7 @@ func (serveCmd) Run(ctx context.Context, c *cli) error {
 	}
 	o.defers(func() { _ = lock.Release() })
 	// The port first: whether it is free is known at once, the rest takes longer.
-	ln, err := net.Listen("tcp", cfg.Listen)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, cause(err))
 	}

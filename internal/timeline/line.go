@@ -9,12 +9,9 @@ import (
 	"buttersc.one/oven/internal/socket/api"
 )
 
-// window is how many of the newest notes are looked through first: where the
-// authors write much, a page is found in them without asking for each.
-const window = 1500
-
 const (
-	// The newest notes of everybody, cut off before they are filtered.
+	// The newest notes of everybody, cut off before they are filtered: where the
+	// authors write much, a page is found in them without asking for each.
 	sqlWindow = `SELECT n.id FROM (SELECT * FROM note w WHERE w.channel_id IS NULL%s ORDER BY w.id %s LIMIT 1500) n%s ORDER BY n.id %s%s`
 	// The newest notes of each author.
 	sqlEach = `SELECT n.id FROM (%s) f CROSS JOIN LATERAL (SELECT n.id FROM note n%s AND n.user_id = f.uid ORDER BY n.id %s%s) n ORDER BY n.id %s%s`

@@ -93,14 +93,15 @@ func (s *Service) findAcct(ctx context.Context, a *actor) (verified bool, err er
 	}
 	f, err := s.remote.WebFinger(ctx, a.Username, a.ActorHost)
 	if err != nil || f.Self != a.URI {
-		return false, nil // usable under its own host, but proves nothing
+		return false, nil //nolint:nilerr // usable under its own host, but proves nothing
 	}
 	name, host, ok := strings.Cut(strings.TrimPrefix(f.Subject, "acct:"), "@")
 	if !ok || !strings.EqualFold(name, a.Username) {
 		return true, nil
 	}
-	if host, err = ap.NormalizeHost(host); err != nil || host == a.ActorHost {
-		return true, nil
+	host, bad := ap.NormalizeHost(host)
+	if bad != nil || host == a.ActorHost {
+		return true, nil //nolint:nilerr // no other host is named
 	}
 	if host == s.meta.Host {
 		return true, nil // nobody else hands out our names

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -274,8 +275,11 @@ func (d *demo) ends() {
 			return err
 		}
 		return eventually(func() error {
-			if _, err := d.bora.call("notes/show", m{"noteId": far}); err == nil || !strings.Contains(err.Error(), "NO_SUCH_NOTE") {
-				return fmt.Errorf("it is still there (%v)", err)
+			switch _, err := d.bora.call("notes/show", m{"noteId": far}); {
+			case err == nil:
+				return errors.New("it is still there")
+			case !strings.Contains(err.Error(), "NO_SUCH_NOTE"):
+				return err
 			}
 			return nil
 		})
