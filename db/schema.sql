@@ -34,6 +34,17 @@ CREATE TABLE "account" (
 	CONSTRAINT account_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
+-- owner: account. The last move of an account that was followed here
+CREATE TABLE "account_move" (
+	user_id text COLLATE "C" NOT NULL,
+	target_id text COLLATE "C" NOT NULL,
+	at timestamp with time zone NOT NULL,
+	CONSTRAINT account_move_pkey PRIMARY KEY (user_id),
+	CONSTRAINT account_move_target_id_fkey FOREIGN KEY (target_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT account_move_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX account_move_target_idx ON public.account_move USING btree (target_id);
+
 -- owner: relation
 CREATE TABLE "blocking" (
 	id text COLLATE "C" NOT NULL,

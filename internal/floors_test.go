@@ -26,6 +26,7 @@ var floors = [][]string{
 	{"list"},
 	{"notification", "stats"},
 	{"profile", "federation", "site"},
+	{"account"},
 	{"app"},
 	{"testsrv"},
 }

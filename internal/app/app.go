@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"buttersc.one/oven/db"
+	"buttersc.one/oven/internal/account"
 	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
@@ -101,6 +102,7 @@ type App struct {
 	Notifications *notification.Service
 	Stats         *stats.Service
 	Profiles      *profile.Service
+	Accounts      *account.Service
 	Federation    *federation.Service
 	Site          *site.Service
 
@@ -231,6 +233,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
 	a.Profiles = profile.New(o.DB, a.Meta, a.Users, a.Relations, a.Notes, a.Drive, a.Roles, a.Delivery, ids, a.API.Limits)
 	a.Users.BindPins(a.Profiles)
+	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
+		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Site, err = site.New(o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -250,7 +254,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Notifications, a.Stats, a.Profiles, a.Federation, a.Site, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}

@@ -208,3 +208,41 @@ func (s *Service) apiMemberships(ctx context.Context, c *api.Call, req membershi
 	}
 	return found, nil
 }
+
+const sqlOnLists = `SELECT l.id, l.user_id, m.with_replies FROM user_list_membership m JOIN user_list l ON l.id = m.list_id WHERE m.user_id = $1 ORDER BY l.id`
+
+// Replace puts an account in the place of another on all lists.
+func (s *Service) Replace(ctx context.Context, tx *pg.Tx, from, to string) error {
+	rows, err := tx.Query(ctx, sqlOnLists, from)
+	if err != nil {
+		return fmt.Errorf("lists of an account: %w", err)
+	}
+	type place struct {
+		list, owner string
+		replies     bool
+	}
+	places, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (place, error) {
+		var p place
+		return p, r.Scan(&p.list, &p.owner, &p.replies)
+	})
+	if err != nil {
+		return fmt.Errorf("lists of an account: %w", err)
+	}
+	for _, p := range places {
+		if _, err := tx.Exec(ctx, sqlRemove, p.list, from); err != nil {
+			return fmt.Errorf("take off list: %w", err)
+		}
+		if _, err := tx.Exec(ctx, sqlAdd, s.ids.Now(), p.list, to); err != nil {
+			return fmt.Errorf("add to list: %w", err)
+		}
+		if p.replies {
+			if _, err := tx.Exec(ctx, sqlSetReplies, p.list, to, true); err != nil {
+				return fmt.Errorf("update membership: %w", err)
+			}
+		}
+		if err := s.changed(ctx, tx, p.list, p.owner, changedData{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

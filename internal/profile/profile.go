@@ -268,9 +268,9 @@ func (s *Service) PinsOf(ctx context.Context, viewerID string, userIDs []string)
 	return out, nil
 }
 
-// federate sends a changed profile to the servers of followers, in the
+// Federate sends a changed profile to the servers of followers, in the
 // transaction that changed it.
-func (s *Service) federate(ctx context.Context, tx *pg.Tx, u *user.User) error {
+func (s *Service) Federate(ctx context.Context, tx *pg.Tx, u *user.User) error {
 	to, err := s.relations.FollowerInboxes(ctx, tx, u.ID)
 	if err != nil || len(to) == 0 {
 		return err

@@ -94,7 +94,7 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 				return err
 			}
 		}
-		return s.federate(ctx, tx, u)
+		return s.Federate(ctx, tx, u)
 	})
 	if err != nil {
 		return nil, err

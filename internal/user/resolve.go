@@ -300,7 +300,7 @@ UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured =
 	is_explorable = $16, moved_to_uri = $17, also_known_as = $18, outbox = $19,
 	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
 	is_deleted = false, last_fetched_at = now(), updated_at = now()
-WHERE id = $1`
+WHERE id = $1 RETURNING coalesce(moved_at = now(), false)`
 
 func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) error {
 	if a.Emojis == nil {
@@ -309,12 +309,34 @@ func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) er
 	if a.Tags == nil {
 		a.Tags = []string{}
 	}
-	_, err := tx.Exec(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
-		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox)
+	var moved bool
+	err := tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
+		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox).Scan(&moved)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
+	if moved {
+		return s.log.Append(ctx, tx, "user.moved", id, id, nil)
+	}
 	return nil
+}
+
+const sqlMoveTo = `UPDATE "user" SET moved_to_uri = $2, moved_at = $3, updated_at = $3 WHERE id = $1 AND moved_to_uri IS NULL AND host IS NULL`
+
+// ErrMoved says that an account has moved already.
+var ErrMoved = errors.New("the account has moved already")
+
+// MoveTo records that a local account has moved to the actor, in tx. ErrMoved
+// when it already had.
+func (s *Service) MoveTo(ctx context.Context, tx *pg.Tx, userID, uri string) error {
+	tag, err := tx.Exec(ctx, sqlMoveTo, userID, uri, s.now())
+	if err != nil {
+		return fmt.Errorf("move: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrMoved
+	}
+	return s.log.Append(ctx, tx, "user.moved", userID, userID, nil)
 }
 
 const (
