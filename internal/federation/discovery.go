@@ -61,6 +61,9 @@ func (s *Service) serveWebfinger(w http.ResponseWriter, r *http.Request) {
 var errOtherHost = errors.New("another host")
 
 func (s *Service) byResource(r *http.Request, resource string) (*user.User, error) {
+	if strings.TrimSuffix(resource, "/") == s.Meta.Origin { // the server's own actor, FEP-d556
+		return s.Users.EnsureInstanceActor(r.Context())
+	}
 	if id, ok := s.Users.LocalID(resource); ok {
 		u, err := s.Users.ByID(r.Context(), id)
 		return s.local(r.Context(), u, err)
@@ -102,11 +105,18 @@ func (s *Service) serveHostMetaJSON(w http.ResponseWriter, _ *http.Request) {
 		{Rel: "lrdd", Type: "application/jrd+json", Template: s.Meta.Origin + "/.well-known/webfinger?resource={uri}"}}})
 }
 
-func (s *Service) serveNodeinfoIndex(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, "application/json; charset=utf-8", jrd{Links: []jrdLink{
+func (s *Service) serveNodeinfoIndex(w http.ResponseWriter, r *http.Request) {
+	links := []jrdLink{
 		{Rel: "http://nodeinfo.diaspora.software/ns/schema/2.1", Href: s.Meta.Origin + "/nodeinfo/2.1"},
 		{Rel: "http://nodeinfo.diaspora.software/ns/schema/2.0", Href: s.Meta.Origin + "/nodeinfo/2.0"},
-	}})
+	}
+	self, err := s.Users.EnsureInstanceActor(r.Context())
+	if err != nil {
+		s.Slog.Error("nodeinfo", "err", err)
+	} else { // FEP-2677
+		links = append(links, jrdLink{Rel: "https://www.w3.org/ns/activitystreams#Application", Href: s.Users.LocalURI(self.ID)})
+	}
+	writeJSON(w, "application/json; charset=utf-8", jrd{Links: links})
 }
 
 // serveNodeinfo answers NodeInfo 2.0 and 2.1 (FEP-f1d5).

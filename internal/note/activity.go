@@ -3,6 +3,7 @@ package note
 import (
 	"context"
 	"errors"
+	"slices"
 	"fmt"
 	"strings"
 	"time"
@@ -128,14 +129,34 @@ func (s *Service) take(ctx context.Context, tx *pg.Tx, author *user.User, o *ap.
 }
 
 // quoteOf is the address of the note that a document quotes, in the forms in
-// use: Misskey's, Fedibird's, FEP-044f's.
+// use: Misskey's, Fedibird's, FEP-044f's, and object links (FEP-e232) that say
+// they are quotes.
 func quoteOf(o *ap.Object) string {
 	for _, key := range []string{"_misskey_quote", "quoteUrl", "quoteUri", "quote"} {
 		if u := o.Ref(key); u != "" {
 			return u
 		}
 	}
+	for _, t := range o.Objects("tag") {
+		if t.Is("Link") && slices.ContainsFunc(t.Refs("rel"), ap.IsQuoteRel) {
+			return t.Ref("href")
+		}
+	}
 	return ""
+}
+
+// linked takes plain links out of a post's attachments: they are no files, and
+// say in the text where they lead (Lemmy's link posts).
+func linked(attachments []*ap.Object) (files []*ap.Object, links []string) {
+	for _, a := range attachments {
+		kind, _, _ := strings.Cut(a.String("mediaType"), "/")
+		if !a.Is("Link") || kind == "image" || kind == "video" || kind == "audio" {
+			files = append(files, a)
+		} else if u := a.Ref("href"); isHTTP(u) && len(u) <= 1024 && len(links) < 4 {
+			links = append(links, u)
+		}
+	}
+	return files, links
 }
 
 // fromAP reads a remote post. It asks nobody: accounts and emoji are taken as
@@ -162,9 +183,14 @@ func (s *Service) fromAP(ctx context.Context, tx *pg.Tx, author *user.User, o *a
 			d.Tags = append(d.Tags, strings.TrimPrefix(t.String("name"), "#"))
 		}
 	}
+	files, links := linked(o.Objects("attachment"))
 	text := s.textOf(o, d.Tags)
-	d.Text = &text
-	d.Attachments = o.Objects("attachment")
+	for _, l := range links {
+		if !strings.Contains(text, l) {
+			text += "\n" + l
+		}
+	}
+	d.Text, d.Attachments = &text, files
 	if o.Is("Image", "Video", "Audio", "Document") {
 		d.Attachments = append([]*ap.Object{o}, d.Attachments...)
 	}

@@ -126,6 +126,9 @@ func (s *Service) document(ctx context.Context, q pg.Q, author *user.User, n *No
 		return nil, err
 	}
 	doc.Tag = append(doc.Tag, emojis...)
+	if quote != nil {
+		doc.Tag = append(doc.Tag, ap.QuoteLink(s.URI(quote)))
+	}
 	if poll != nil {
 		s.question(doc, poll)
 	}

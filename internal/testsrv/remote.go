@@ -32,9 +32,10 @@ type Remote struct {
 
 // Actor is an account of a Remote.
 type Actor struct {
-	R    *Remote
-	ID   string
-	Name string
+	R     *Remote
+	ID    string
+	Name  string
+	KeyID string // of what it signs with; "" for its id with #main-key
 }
 
 // One key serves all actors: making one takes longer than a test.
@@ -173,6 +174,27 @@ func (r *Remote) Actor(name string, more ...M) *Actor {
 	return &Actor{R: r, ID: id, Name: name}
 }
 
+// Introduce opens the account that an actor's document describes, which stands
+// at a path; the key of all remotes is put where the document has PEM.
+func (r *Remote) Introduce(path string, doc M) *Actor {
+	r.t.Helper()
+	pair, err := remoteKey()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a := &Actor{R: r, ID: r.Origin + path}
+	a.Name, _ = doc["preferredUsername"].(string)
+	if key, ok := doc["publicKey"].(M); ok {
+		key["publicKeyPem"] = pair.PublicPEM
+		a.KeyID, _ = key["id"].(string)
+	}
+	r.Put(path, doc)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names["acct:"+a.Name+"@"+r.Host] = a.ID
+	return a
+}
+
 // Key is the public key in the actor's document.
 func (a *Actor) Key() any {
 	a.R.mu.Lock()
@@ -223,7 +245,11 @@ func (a *Actor) send(t testing.TB, s *Server, activity M, key crypto.Signer) int
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/activity+json")
-	if err := httpsig.SignCavage(req, httpsig.Key{ID: a.ID + "#main-key", Signer: key}, body, time.Now()); err != nil {
+	keyID := a.KeyID
+	if keyID == "" {
+		keyID = a.ID + "#main-key"
+	}
+	if err := httpsig.SignCavage(req, httpsig.Key{ID: keyID, Signer: key}, body, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	res, err := http.DefaultClient.Do(req)

@@ -234,7 +234,7 @@ func (s *Service) ActorIn(ctx context.Context, q pg.Q, u *User) (*ap.Actor, erro
 		Context: ap.Context(), Type: "Person", ID: self, Inbox: self + "/inbox", Outbox: self + "/outbox",
 		Followers: self + "/followers", Following: self + "/following", Featured: self + "/collections/featured",
 		SharedInbox: s.meta.Origin + "/inbox", Endpoints: &ap.Endpoints{SharedInbox: s.meta.Origin + "/inbox"},
-		URL: s.meta.Origin + "/@" + u.Username, PreferredUsername: u.Username, Name: u.Name,
+		URL: s.meta.Origin + "/@" + u.Username, PreferredUsername: u.Username, Name: u.Name, Webfinger: u.Username + "@" + s.meta.Host,
 		ManuallyApprovesFollowers: u.IsLocked, Discoverable: u.IsExplorable, IsCat: u.IsCat,
 		PublicKey: &ap.Key{ID: s.KeyID(u.ID), Type: "Key", Owner: self, PublicKeyPEM: pem},
 		MovedTo:   u.MovedToURI, AlsoKnownAs: u.AlsoKnownAs,

@@ -52,6 +52,7 @@ func Context() any {
 		"_misskey_followedMessage":  "misskey:_misskey_followedMessage",
 		"isCat":                     "misskey:isCat",
 		"vcard":                     "http://www.w3.org/2006/vcard/ns#",
+		"webfinger":                 "https://purl.archive.org/socialweb/webfinger#webfinger",
 	}}
 }
 
@@ -69,6 +70,7 @@ type Actor struct {
 	Endpoints                 *Endpoints `json:"endpoints"`
 	URL                       string     `json:"url"`
 	PreferredUsername         string     `json:"preferredUsername"`
+	Webfinger                 string     `json:"webfinger,omitempty"` // name@host, FEP-2c59
 	Name                      *string    `json:"name"`
 	Summary                   *string    `json:"summary"`
 	MisskeySummary            *string    `json:"_misskey_summary,omitempty"`
@@ -243,4 +245,25 @@ type Collection struct {
 	Prev         string `json:"prev,omitempty"`
 	Next         string `json:"next,omitempty"`
 	OrderedItems []any  `json:"orderedItems,omitzero"`
+}
+
+// Link is an object link (FEP-e232).
+type Link struct {
+	Type      string `json:"type"`
+	MediaType string `json:"mediaType"`
+	Rel       string `json:"rel"`
+	Href      string `json:"href"`
+	Name      string `json:"name"`
+}
+
+const quoteRel = "https://misskey-hub.net/ns#_misskey_quote"
+
+// QuoteLink is the object link that says what a note quotes.
+func QuoteLink(uri string) *Link {
+	return &Link{Type: "Link", MediaType: `application/ld+json; profile="` + asContext + `"`, Rel: quoteRel, Href: uri, Name: "RE: " + uri}
+}
+
+// IsQuoteRel tells whether an object link's relation is that of a quote.
+func IsQuoteRel(rel string) bool {
+	return rel == quoteRel || rel == "_misskey_quote" || rel == "http://fedibird.com/ns#quoteUri" || rel == "https://w3id.org/fep/044f#quote"
 }
