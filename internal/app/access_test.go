@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/testsrv"
 )
 
@@ -30,11 +31,15 @@ func rows(t *testing.T, s *testsrv.Server) int {
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	s := testsrv.New(t)
-	a, gone := s.User(t, "alice"), s.User(t, "gone")
+	a, gone, moved := s.User(t, "alice"), s.User(t, "gone"), s.User(t, "moved")
 	stranger := &testsrv.User{S: s, Name: "nobody's token", Token: "0123456789abcdef"}
 	other := &testsrv.User{S: s, Name: "nobody's app token", Token: strings.Repeat("x", 32)}
 	powerless := app(t, a, "read:drive")
 	if err := s.App.Users.Suspend(t.Context(), gone.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	err := s.DB.Tx(t.Context(), func(tx *pg.Tx) error { return s.App.Users.MoveTo(t.Context(), tx, moved.ID, s.Origin+"/users/"+a.ID) })
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.Settle(t)
@@ -48,6 +53,9 @@ func TestAccess(t *testing.T) {
 		if e.Meta.Credential {
 			s.Guest().Fails(t, e.Name, m{}, 401, "CREDENTIAL_REQUIRED")
 			gone.Fails(t, e.Name, m{}, 403, "YOUR_ACCOUNT_SUSPENDED")
+			if e.Meta.NotMoved {
+				moved.Fails(t, e.Name, m{}, 403, "YOUR_ACCOUNT_MOVED")
+			}
 			switch {
 			case e.Meta.Secure:
 				powerless.Fails(t, e.Name, m{}, 403, "ACCESS_DENIED")

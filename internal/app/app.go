@@ -128,6 +128,9 @@ func (l *late) Authenticate(ctx context.Context, token string) (*api.Identity, e
 func (l *late) CanCapture(ctx context.Context, viewer, noteID string) (bool, error) {
 	return l.notes.CanCapture(ctx, viewer, noteID)
 }
+func (l *late) StillSeen(ctx context.Context, viewer string, noteIDs []string) ([]string, error) {
+	return l.notes.StillSeen(ctx, viewer, noteIDs)
+}
 func (l *late) Key(ctx context.Context, id string) (*inbox.Key, error) { return l.users.Key(ctx, id) }
 func (l *late) FetchKey(ctx context.Context, id string) (*inbox.Key, error) {
 	return l.users.FetchKey(ctx, id)

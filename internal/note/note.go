@@ -205,6 +205,6 @@ func (s *Service) Jobs() []job.Worker {
 // Consumers tell those who captured a note.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "note.stream", Kinds: []string{"note.deleted", "note.voted"}, Handle: s.onChanges,
+		Name: "note.stream", Kinds: []string{"note.deleted", "note.voted"}, After: "relation.graph", Handle: s.onChanges,
 	}}
 }

@@ -154,6 +154,23 @@ func (s *Service) CanCapture(ctx context.Context, viewerID, noteID string) (bool
 	return ok, nil
 }
 
+const sqlStillSeen = `SELECT n.id FROM note n WHERE n.id = ANY($1) AND ` +
+	`(n.visibility IN ('public', 'home') OR n.user_id = $2 OR $2 = ANY(n.visible_user_ids) OR $2 = ANY(n.mentions)
+	OR (n.visibility = 'followers' AND EXISTS (SELECT FROM following vf WHERE vf.follower_id = $2 AND vf.followee_id = n.user_id)))`
+
+// StillSeen implements stream.Capturer.
+func (s *Service) StillSeen(ctx context.Context, viewerID string, noteIDs []string) ([]string, error) {
+	rows, err := s.DB.Query(ctx, sqlStillSeen, noteIDs, viewerID)
+	if err != nil {
+		return nil, fmt.Errorf("visibility: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("visibility: %w", err)
+	}
+	return ids, nil
+}
+
 // Seen reads a note that the viewer may see; ErrNotFound otherwise.
 func (s *Service) Seen(ctx context.Context, viewerID, noteID string) (*Note, error) {
 	ok, err := s.CanCapture(ctx, viewerID, noteID)

@@ -357,7 +357,7 @@ func (s *Service) LikeDocument(ctx context.Context, id string) (*ap.Activity, er
 
 // Consumers tell those who captured a note.
 func (s *Service) Consumers() []log.Consumer {
-	return []log.Consumer{{Name: "reaction.stream", Kinds: []string{"note.reacted", "note.unreacted"}, Handle: s.onChanges}}
+	return []log.Consumer{{Name: "reaction.stream", Kinds: []string{"note.reacted", "note.unreacted"}, After: "relation.graph", Handle: s.onChanges}}
 }
 
 // streamEmoji is the picture of a reaction in an event.

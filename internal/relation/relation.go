@@ -97,6 +97,7 @@ func (s *Service) onChanges(ctx context.Context, _ *pg.Tx, batch []log.Change) e
 		case "relation.followed":
 			errs = append(errs, s.tell(ctx, d.From, "follow", d.To), s.tell(ctx, d.To, "followed", d.From))
 		case "relation.unfollowed":
+			s.hub.Recheck(d.From)
 			errs = append(errs, s.tell(ctx, d.From, "unfollow", d.To))
 		case "relation.requested":
 			errs = append(errs, s.tell(ctx, d.To, "receiveFollowRequest", d.From))

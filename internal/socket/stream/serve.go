@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -61,10 +62,12 @@ type Conn struct {
 	out      chan []byte
 	cancel   context.CancelCauseFunc
 
-	subs     map[string]*Sub
-	shared   map[string]bool // names of shared channels that are open
-	captured map[string]func()
-	order    []string // captured note ids, oldest first
+	subs   map[string]*Sub
+	shared map[string]bool // names of shared channels that are open
+
+	capturing sync.Mutex
+	captured  map[string]func()
+	order     []string // captured note ids, oldest first
 }
 
 func (c *Conn) userID() string {
@@ -156,8 +159,8 @@ func (c *Conn) run(ctx context.Context) {
 	for _, s := range c.subs {
 		s.close()
 	}
-	for _, off := range c.captured {
-		off()
+	for _, id := range c.capturedIDs() {
+		c.releaseNote(id)
 	}
 	c.hub.mu.Lock()
 	delete(c.hub.conns, c)
@@ -165,8 +168,13 @@ func (c *Conn) run(ctx context.Context) {
 }
 
 func (c *Conn) onControl(msg any) {
-	if r, ok := msg.(Revoked); ok && (r.All || r.TokenID == c.identity.TokenID) {
-		c.end(closeRevoked)
+	switch m := msg.(type) {
+	case Revoked:
+		if m.All || m.TokenID == c.identity.TokenID {
+			c.end(closeRevoked)
+		}
+	case recheck:
+		c.recheck()
 	}
 }
 
@@ -323,7 +331,13 @@ func (c *Conn) disconnect(id string) {
 }
 
 func (c *Conn) captureNote(ctx context.Context, id string) {
-	if id == "" || c.captured[id] != nil {
+	c.capturing.Lock()
+	known, oldest := c.captured[id] != nil, ""
+	if len(c.order) >= maxCaptures {
+		oldest = c.order[0]
+	}
+	c.capturing.Unlock()
+	if id == "" || known {
 		return
 	}
 	ok, err := c.srv.capture.CanCapture(ctx, c.userID(), id)
@@ -333,9 +347,11 @@ func (c *Conn) captureNote(ctx context.Context, id string) {
 	if err != nil || !ok {
 		return
 	}
-	if len(c.order) >= maxCaptures {
-		c.releaseNote(c.order[0])
+	if oldest != "" {
+		c.releaseNote(oldest)
 	}
+	c.capturing.Lock()
+	defer c.capturing.Unlock()
 	c.order = append(c.order, id)
 	c.captured[id] = c.hub.subscribe(NoteTopic(id), func(msg any) {
 		if e, ok := msg.(Event); ok {
@@ -345,9 +361,41 @@ func (c *Conn) captureNote(ctx context.Context, id string) {
 }
 
 func (c *Conn) releaseNote(id string) {
+	c.capturing.Lock()
+	defer c.capturing.Unlock()
 	if off := c.captured[id]; off != nil {
 		off()
 		delete(c.captured, id)
 		c.order = slices.DeleteFunc(c.order, func(o string) bool { return o == id })
+	}
+}
+
+func (c *Conn) capturedIDs() []string {
+	c.capturing.Lock()
+	defer c.capturing.Unlock()
+	return slices.Clone(c.order)
+}
+
+// recheckIn is how long looking again at captured notes may take; what cannot
+// be looked at is let go.
+const recheckIn = 5 * time.Second
+
+// recheck lets go of captured notes that may not be seen any more: ties have
+// changed.
+func (c *Conn) recheck() {
+	ids := c.capturedIDs()
+	if len(ids) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), recheckIn)
+	defer cancel()
+	seen, err := c.srv.capture.StillSeen(ctx, c.userID(), ids)
+	if err != nil {
+		c.srv.log.Warn("streaming: recheck", "err", err)
+	}
+	for _, id := range ids {
+		if !slices.Contains(seen, id) {
+			c.releaseNote(id)
+		}
 	}
 }

@@ -28,6 +28,8 @@ type Channel struct {
 type Capturer interface {
 	// CanCapture tells whether the viewer ("" for visitors) may see the note.
 	CanCapture(ctx context.Context, viewerID, noteID string) (bool, error)
+	// StillSeen gives those of the notes that the viewer may see now.
+	StillSeen(ctx context.Context, viewerID string, noteIDs []string) ([]string, error)
 }
 
 // Sub is one open channel of one connection.
@@ -188,6 +190,13 @@ func (h *Hub) Publish(topic string, msg any) {
 
 // Revoke ends connections of an account.
 func (h *Hub) Revoke(userID string, which Revoked) { h.Publish(controlTopic(userID), which) }
+
+// Recheck has the account's connections let go of notes that it may not see
+// any more. It returns when they have.
+func (h *Hub) Recheck(userID string) { h.Publish(controlTopic(userID), recheck{}) }
+
+// recheck is the control message of Recheck.
+type recheck struct{}
 
 // Connections is how many sockets are open.
 func (h *Hub) Connections() int {
