@@ -168,7 +168,13 @@ func (s *Service) CreatedAt(n *Note) time.Time {
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{
+	return append(s.threadEndpoints(), []api.Endpoint{
+		api.Post("notes", s.apiNotes, api.Visitors),
+		api.Post("notes/show-partial-bulk", s.apiPartial, api.Visitors),
+		api.Post("notes/polls/recommendation", s.apiPolls, api.Scope("read:account")),
+		api.Post("notes/favorites/create", s.apiFavorite, api.Scope("write:favorites"), api.NotMoved, api.Limit(20, time.Hour), api.Errors(errFavoriteNoNote, errFavoriteTwice)),
+		api.Post("notes/favorites/delete", s.apiUnfavorite, api.Scope("write:favorites"), api.Errors(errUnfavoriteNoNote, errUnfavoriteNone)),
+		api.Post("i/favorites", s.apiFavorites, api.Scope("read:favorites")),
 		api.Post("notes/create", s.apiCreate, api.Scope("write:notes"), api.NotMoved, api.Limit(300, time.Hour), api.Errors(createErrors()...)),
 		api.Post("notes/delete", s.apiDelete, api.Scope("write:notes"), api.Limit(300, time.Hour), api.Gap(time.Second)),
 		api.Post("notes/unrenote", s.apiUnrenote, api.Scope("write:notes"), api.Limit(300, time.Hour), api.Gap(time.Second)),
@@ -179,7 +185,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 		api.Post("notes/conversation", s.apiConversation, api.Visitors, api.Errors(errConversationNoNote)),
 		api.Post("notes/renotes", s.apiRenotes, api.Visitors, api.Errors(errRenotesNoNote)),
 		api.Post("notes/polls/vote", s.apiVote, api.Scope("write:votes"), api.NotMoved, api.Errors(voteErrors()...)),
-	}
+	}...)
 }
 
 // Activities this slice handles.
