@@ -1,5 +1,23 @@
 -- The schema as the migrations leave it. Written by make schema; a test compares it.
 
+-- owner: profile. Reports to the moderators of this server
+CREATE TABLE "abuse_report" (
+	id text COLLATE "C" NOT NULL,
+	target_user_id text COLLATE "C" NOT NULL,
+	target_user_host text COLLATE "C",
+	reporter_id text COLLATE "C" NOT NULL,
+	reporter_host text COLLATE "C",
+	comment text NOT NULL,
+	note_ids text[] NOT NULL DEFAULT '{}'::text[],
+	resolved boolean NOT NULL DEFAULT false,
+	CONSTRAINT abuse_report_pkey PRIMARY KEY (id),
+	CONSTRAINT abuse_report_reporter_id_fkey FOREIGN KEY (reporter_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT abuse_report_target_user_id_fkey FOREIGN KEY (target_user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX abuse_report_open_idx ON public.abuse_report USING btree (id DESC) WHERE (NOT resolved);
+CREATE INDEX abuse_report_reporter_idx ON public.abuse_report USING btree (reporter_id);
+CREATE INDEX abuse_report_target_idx ON public.abuse_report USING btree (target_user_id);
+
 -- owner: auth. Tokens of apps (MiAuth and later OAuth); token_enc until the app has fetched it
 CREATE TABLE "access_token" (
 	id text COLLATE "C" NOT NULL,
@@ -361,6 +379,7 @@ CREATE TABLE "following" (
 );
 CREATE INDEX following_followee_idx ON public.following USING btree (followee_id, id DESC);
 CREATE INDEX following_follower_idx ON public.following USING btree (follower_id, id DESC);
+CREATE INDEX following_notify_idx ON public.following USING btree (followee_id) WHERE (notify = 'normal'::text);
 CREATE INDEX following_remote_idx ON public.following USING btree (followee_id, follower_id) WHERE (follower_host IS NOT NULL);
 
 -- owner: hashtag. How many accounts use a hashtag: in notes, and on themselves
@@ -520,6 +539,7 @@ CREATE TABLE "note_favorite" (
 	CONSTRAINT note_favorite_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX note_favorite_note_idx ON public.note_favorite USING btree (note_id);
+CREATE INDEX note_favorite_user_idx ON public.note_favorite USING btree (user_id, id DESC);
 
 -- owner: note. Endpoints outside the audience that are known to hold a public or home note
 CREATE TABLE "note_holder" (
@@ -618,6 +638,20 @@ CREATE TABLE "poll_vote" (
 	CONSTRAINT poll_vote_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX poll_vote_note_idx ON public.poll_vote USING btree (note_id);
+
+-- owner: profile. What clients keep for an account; domain is the access token of an app, null for Misskey's own clients
+CREATE TABLE "registry_item" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	domain text COLLATE "C",
+	scope text[] NOT NULL,
+	key text COLLATE "C" NOT NULL,
+	value jsonb NOT NULL,
+	updated_at timestamp with time zone NOT NULL,
+	CONSTRAINT registry_item_key UNIQUE NULLS NOT DISTINCT (user_id, domain, scope, key),
+	CONSTRAINT registry_item_pkey PRIMARY KEY (id),
+	CONSTRAINT registry_item_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
 
 -- owner: relation
 CREATE TABLE "renote_muting" (
@@ -752,6 +786,17 @@ CREATE TABLE "user_list_membership" (
 	CONSTRAINT user_list_membership_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX user_list_membership_user_idx ON public.user_list_membership USING btree (user_id);
+
+-- owner: profile. What an account notes down about another, for itself
+CREATE TABLE "user_memo" (
+	user_id text COLLATE "C" NOT NULL,
+	target_user_id text COLLATE "C" NOT NULL,
+	memo text NOT NULL,
+	CONSTRAINT user_memo_pkey PRIMARY KEY (user_id, target_user_id),
+	CONSTRAINT user_memo_target_user_id_fkey FOREIGN KEY (target_user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT user_memo_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX user_memo_target_idx ON public.user_memo USING btree (target_user_id);
 
 -- owner: profile
 CREATE TABLE "user_note_pining" (

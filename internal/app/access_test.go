@@ -120,7 +120,7 @@ func TestEnvelope(t *testing.T) {
 			t.Errorf("%s: %d %v", what, status, out)
 		}
 	}
-	for _, name := range []string{"nothing", "notes", "notes/create/", "oven/nothing"} {
+	for _, name := range []string{"nothing", "note", "notes/create/", "oven/nothing"} {
 		if status, out := a.Call(t, name, m{}); status != 404 || testsrv.Dig(out, "error", "code") != "UNKNOWN_API_ENDPOINT" {
 			t.Errorf("%s: %d %v", name, status, out)
 		}

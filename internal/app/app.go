@@ -234,7 +234,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Lists = list.New(o.DB, ids, a.Users, a.Relations, a.Roles, a.Timelines, a.Log, a.Hub)
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
-	a.Profiles = profile.New(o.DB, a.Meta, a.Users, a.Relations, a.Notes, a.Drive, a.Roles, a.Delivery, ids, a.API.Limits)
+	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
+		Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})

@@ -60,6 +60,7 @@ type Settings struct {
 	DisableRegistration   bool            `json:"disableRegistration"`
 	ServerRules           []string        `json:"serverRules"`
 	PreservedUsernames    []string        `json:"preservedUsernames"`
+	PinnedUsers           []string        `json:"pinnedUsers"` // accts
 	SensitiveWords        []string        `json:"sensitiveWords"`
 	ProhibitedWords       []string        `json:"prohibitedWords"`
 	HiddenTags            []string        `json:"hiddenTags"`

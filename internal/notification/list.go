@@ -23,6 +23,12 @@ type Packed struct {
 	User      *user.Lite   `json:"user,omitempty"`
 	Note      *note.Packed `json:"note,omitempty"`
 	Reaction  *string      `json:"reaction,omitempty"`
+
+	Achievement string `json:"achievement,omitempty"`
+	*appData           // of an app's own
+
+	Reactions []reacted    `json:"reactions,omitempty"` // of a group
+	Users     []*user.Lite `json:"users,omitempty"`     // of a group
 	// Message is what an account says to those whose request it accepted; null
 	// when it says nothing.
 	Message json.RawMessage `json:"message,omitempty"`
@@ -49,6 +55,18 @@ SELECT t.id, t.type, t.notifier_id, t.note_id, t.data, t.id <= coalesce(r.last_i
 FROM notification t LEFT JOIN notification_read r ON r.user_id = t.notifiee_id`
 
 func (s *Service) apiList(ctx context.Context, c *api.Call, req listReq) ([]*Packed, error) {
+	list, err := s.list(ctx, c, &req, req.Limit)
+	if err != nil {
+		return nil, err
+	}
+	if req.MarkAsRead {
+		err = s.markRead(ctx, c.UserID)
+	}
+	return list, err
+}
+
+// list reads up to limit notifications, packed.
+func (s *Service) list(ctx context.Context, c *api.Call, req *listReq, limit int) ([]*Packed, error) {
 	if req.IncludeTypes != nil && len(req.IncludeTypes) == 0 {
 		return []*Packed{}, nil
 	}
@@ -63,19 +81,12 @@ func (s *Service) apiList(ctx context.Context, c *api.Call, req listReq) ([]*Pac
 	// Whom one muted, or who is gone, since.
 	w.And(`NOT EXISTS (SELECT FROM "user" x WHERE x.id = t.notifier_id AND (x.is_suspended OR x.is_deleted))`)
 	w.And("NOT EXISTS (SELECT FROM muting m WHERE m.muter_id = ? AND m.mutee_id = t.notifier_id AND (m.expires_at IS NULL OR m.expires_at > now()))", c.UserID)
-	order := req.Apply(&w, s.ids.Method(), req.Limit)
+	order := req.Apply(&w, s.ids.Method(), limit)
 	list, err := s.read(ctx, sqlList+w.SQL()+order, w.Args...)
 	if err != nil {
 		return nil, err
 	}
-	packed, err := s.pack(ctx, c.UserID, list)
-	if err != nil {
-		return nil, err
-	}
-	if req.MarkAsRead {
-		err = s.markRead(ctx, c.UserID)
-	}
-	return packed, err
+	return s.pack(ctx, c.UserID, list)
 }
 
 func (s *Service) read(ctx context.Context, sql string, args ...any) ([]stored, error) {
@@ -147,6 +158,10 @@ func (s *Service) pack(ctx context.Context, userID string, list []stored) ([]*Pa
 		case "reaction":
 			shown := note.ShownReaction(t.data.Reaction)
 			p.Reaction = &shown
+		case "achievementEarned":
+			p.Achievement = t.data.Achievement
+		case "app":
+			p.appData = t.data.App
 		case "followRequestAccepted":
 			if p.Message, err = s.messageOf(ctx, *t.by); err != nil {
 				return nil, err

@@ -55,6 +55,9 @@ func (s *Service) Listeners() []event.Listener {
 		event.On("notification.login", func(ctx context.Context, tx *pg.Tx, e auth.SignedIn) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "login"})
 		}),
+		event.On("notification.achievement", func(ctx context.Context, tx *pg.Tx, e user.Achieved) error {
+			return s.addTo(ctx, tx, e.UserID, row{typ: "achievementEarned", data: data{Achievement: e.Name}})
+		}),
 		event.On("notification.token", func(ctx context.Context, tx *pg.Tx, e auth.TokenGiven) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "createToken"})
 		}),
@@ -73,11 +76,21 @@ type row struct {
 
 // data is what a notification carries besides ids.
 type data struct {
-	Reaction string `json:"reaction,omitempty"`
+	Reaction    string   `json:"reaction,omitempty"`
+	Achievement string   `json:"achievement,omitempty"`
+	App         *appData `json:"app,omitempty"`
+}
+
+// appData is what an app says.
+type appData struct {
+	Body   string  `json:"body"`
+	Header *string `json:"header"`
+	Icon   *string `json:"icon"`
 }
 
 // A notification is not written for what one did oneself, for people one has
-// muted or blocked, muted instances, or a muted thread.
+// muted or blocked, muted instances, a muted thread, or whom the account's
+// rule for the type leaves out.
 const sqlAdd = `
 INSERT INTO notification (id, notifiee_id, type, notifier_id, note_id, data)
 SELECT $1, $2, $3, nullif($4, ''), nullif($5, ''), $6
@@ -86,7 +99,15 @@ WHERE $2 <> $4
 	AND NOT EXISTS (SELECT FROM blocking WHERE blocker_id = $2 AND blockee_id = $4)
 	AND NOT EXISTS (SELECT FROM note_thread_muting WHERE user_id = $2 AND thread_id = $7)
 	AND NOT EXISTS (SELECT FROM user_profile p JOIN "user" u ON u.id = $4 WHERE p.user_id = $2 AND u.host = ANY(p.muted_instances))
-	AND NOT EXISTS (SELECT FROM user_profile p WHERE p.user_id = $2 AND p.notification_recieve_config -> $3 ->> 'type' = 'never')`
+	AND NOT EXISTS (SELECT FROM user_profile p WHERE p.user_id = $2 AND NOT CASE p.notification_recieve_config -> $3 ->> 'type'
+		WHEN 'never' THEN false
+		WHEN 'following' THEN EXISTS (SELECT FROM following WHERE follower_id = $2 AND followee_id = $4)
+		WHEN 'follower' THEN EXISTS (SELECT FROM following WHERE follower_id = $4 AND followee_id = $2)
+		WHEN 'mutualFollow' THEN (SELECT count(*) = 2 FROM following WHERE follower_id IN ($2, $4) AND followee_id IN ($2, $4))
+		WHEN 'followingOrFollower' THEN EXISTS (SELECT FROM following WHERE follower_id IN ($2, $4) AND followee_id IN ($2, $4))
+		WHEN 'list' THEN EXISTS (SELECT FROM user_list l JOIN user_list_membership m ON m.list_id = l.id
+			WHERE l.id = p.notification_recieve_config -> $3 ->> 'userListId' AND l.user_id = $2 AND m.user_id = $4)
+		ELSE true END)`
 
 func (s *Service) add(ctx context.Context, tx *pg.Tx, r row) error {
 	if !r.to.Local() {
@@ -188,7 +209,12 @@ func (s *Service) addPollEnd(ctx context.Context, tx *pg.Tx, userID string, n *n
 func (s *Service) Endpoints() []api.Endpoint {
 	return []api.Endpoint{
 		api.Post("i/notifications", s.apiList, api.Scope("read:notifications"), api.Limit(30, 30*time.Second)),
+		api.Post("i/notifications-grouped", s.apiGrouped, api.Scope("read:notifications"), api.Limit(30, 30*time.Second)),
 		api.Post("notifications/mark-all-as-read", s.apiMarkAll, api.Scope("write:notifications")),
+		api.Post("i/read-all-unread-notes", s.apiMarkAll, api.Scope("write:account")),
+		api.Post("notifications/create", s.apiApp, api.Scope("write:notifications"), api.Limit(10, time.Minute)),
+		api.Post("notifications/flush", s.apiFlush, api.Scope("write:notifications")),
+		api.Post("notifications/test-notification", s.apiTest, api.Scope("write:notifications"), api.Limit(10, time.Minute)),
 	}
 }
 
@@ -208,7 +234,10 @@ func (s *Service) Channels() []stream.Channel {
 
 // Consumers bring notifications to the main channel.
 func (s *Service) Consumers() []log.Consumer {
-	return []log.Consumer{{Name: "notification.stream", Kinds: []string{"notification.created", "notification.read", "user.updated"}, Handle: s.onChanges}}
+	return []log.Consumer{
+		{Name: "notification.stream", Kinds: []string{"notification.created", "notification.read", "notification.flushed", "user.updated"}, Handle: s.onChanges},
+		{Name: "notification.subscribers", Durable: true, Kinds: []string{"note.created"}, Handle: s.onNotes},
+	}
 }
 
 // unreadAfter is how long a client has to read a notification before it is
@@ -227,6 +256,8 @@ func (s *Service) onChanges(ctx context.Context, _ *pg.Tx, batch []log.Change) e
 			err = s.publish(ctx, topic, c.ActorID, c.ObjectID)
 		case "notification.read":
 			s.hub.Publish(topic, stream.Event{Type: "readAllNotifications"})
+		case "notification.flushed":
+			s.hub.Publish(topic, stream.Event{Type: "notificationFlushed"})
 		case "user.updated":
 			err = s.publishMe(ctx, topic, c.ActorID)
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,9 +24,31 @@ import (
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
+	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/inbox"
+	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
 )
+
+// Deps are what the service stands on.
+type Deps struct {
+	DB        *pg.DB
+	Meta      *meta.Service
+	Users     *user.Service
+	Relations *relation.Service
+	Notes     *note.Service
+	Drive     *drive.Service
+	Roles     *role.Service
+	Delivery  *delivery.Service
+	IDs       *id.Maker
+	Bus       *event.Bus
+	Log       *log.Log
+	Hub       *stream.Hub
+	// Lookups gives the limiter for what guests may ask other servers through us.
+	Lookups func() *api.Limiter
+	Now     func() time.Time
+}
 
 // Service shows accounts.
 type Service struct {
@@ -38,28 +61,48 @@ type Service struct {
 	roles     *role.Service
 	delivery  *delivery.Service
 	ids       *id.Maker
+	bus       *event.Bus
+	log       *log.Log
+	hub       *stream.Hub
 	lookups   func() *api.Limiter
+	now       func() time.Time
 }
 
-// New makes the service; lookups gives the limiter for what guests may ask
-// other servers through us.
-func New(db *pg.DB, m *meta.Service, us *user.Service, rs *relation.Service, ns *note.Service, d *drive.Service, roles *role.Service, dl *delivery.Service, ids *id.Maker, lookups func() *api.Limiter) *Service {
-	return &Service{db: db, meta: m, users: us, relations: rs, notes: ns, drive: d, roles: roles, delivery: dl, ids: ids, lookups: lookups}
+// New makes the service.
+func New(d Deps) *Service {
+	return &Service{db: d.DB, meta: d.Meta, users: d.Users, relations: d.Relations, notes: d.Notes, drive: d.Drive, roles: d.Roles, delivery: d.Delivery,
+		ids: d.IDs, bus: d.Bus, log: d.Log, hub: d.Hub, lookups: d.Lookups, now: d.Now}
 }
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{
+	return slices.Concat(s.registryEndpoints(), s.directoryEndpoints(), []api.Endpoint{
+		api.Post("i/pin", s.apiPin, api.Scope("write:account"), api.NotMoved, api.Errors(errPinNoNote, errPinLimit, errPinAlready)),
+		api.Post("i/unpin", s.apiUnpin, api.Scope("write:account"), api.Errors(errUnpinNoNote)),
+		api.Post("i/claim-achievement", s.apiClaim, api.Scope("write:account"), api.NotMoved),
+		api.Post("users/achievements", s.apiAchievements, api.Visitors),
+		api.Post("users/update-memo", s.apiMemo, api.Scope("write:account"), api.Errors(errMemoNoUser)),
+		api.Post("users/report-abuse", s.apiReport, api.Scope("write:report-abuse"), api.Errors(errReportNoUser, errReportYourself, errReportAdmin)),
 		api.Post("i", s.apiI, api.Scope("read:account")),
 		api.Post("i/update", s.apiUpdate, api.Scope("write:account"), api.Limit(20, time.Hour), api.Errors(updateErrors()...)),
 		api.Post("users/show", s.apiShow, api.Visitors, api.Errors(errNoSuchUser, errRemote)),
 		api.Post("users/search-by-username-and-host", s.apiSearch, api.Visitors),
-	}
+	})
+}
+
+// Listeners give achievements for what others do.
+func (s *Service) Listeners() []event.Listener {
+	return []event.Listener{event.On("profile.achievements", s.onFavorited)}
 }
 
 // Activities this slice handles.
 func (s *Service) Activities() []inbox.Handler {
-	return []inbox.Handler{inbox.On("Update", s.onUpdate, "Person", "Service", "Group", "Organization", "Application")}
+	return []inbox.Handler{
+		inbox.On("Update", s.onUpdate, "Person", "Service", "Group", "Organization", "Application"),
+		inbox.On("Add", s.onAdd),
+		inbox.On("Remove", s.onRemove),
+		inbox.On("Flag", s.onFlag),
+	}
 }
 
 // onUpdate takes an actor's new profile, from the actor itself only.

@@ -74,6 +74,13 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 	if err := s.words(ctx, c, &up, &req); err != nil {
 		return nil, err
 	}
+	if req.NotificationRecieve != nil {
+		rules, err := receiveRules(*req.NotificationRecieve)
+		if err != nil {
+			return nil, err
+		}
+		up.Profile["notification_recieve_config"] = rules
+	}
 	if err := s.pictures(ctx, c, &up, &req); err != nil {
 		return nil, err
 	}
@@ -139,9 +146,6 @@ func simple(up *user.Update, req *updateReq) {
 		if v != nil {
 			up.Profile[col] = *v
 		}
-	}
-	if req.NotificationRecieve != nil {
-		up.Profile["notification_recieve_config"] = *req.NotificationRecieve
 	}
 }
 

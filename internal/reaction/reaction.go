@@ -415,6 +415,7 @@ func (s *Service) picture(ctx context.Context, reaction string) (*streamEmoji, e
 func (s *Service) Endpoints() []api.Endpoint {
 	return []api.Endpoint{
 		api.Post("notes/reactions", s.apiList, api.Visitors, api.Get(60)),
+		api.Post("users/reactions", s.apiOfUser, api.Visitors, api.Errors(errNotPublic, errElsewhere)),
 		api.Post("notes/reactions/create", s.apiCreate, api.Scope("write:reactions"), api.NotMoved),
 		api.Post("notes/reactions/delete", s.apiDelete, api.Scope("write:reactions"), api.Limit(60, time.Hour), api.Gap(3*time.Second)),
 	}

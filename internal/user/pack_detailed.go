@@ -81,6 +81,7 @@ type Tie struct {
 	IsRenoteMuted     bool   `json:"isRenoteMuted"`
 	Notify            string `json:"notify"`
 	WithReplies       bool   `json:"withReplies"`
+	memo              *string
 }
 
 // Profile is what only pages of an account show.
@@ -148,7 +149,8 @@ SELECT u.id,
 	EXISTS (SELECT FROM blocking x WHERE x.blocker_id = u.id AND x.blockee_id = $1),
 	EXISTS (SELECT FROM muting x WHERE x.muter_id = $1 AND x.mutee_id = u.id AND (x.expires_at IS NULL OR x.expires_at > now())),
 	EXISTS (SELECT FROM renote_muting x WHERE x.muter_id = $1 AND x.mutee_id = u.id),
-	coalesce(f.notify, 'none'), coalesce(f.with_replies, false)
+	coalesce(f.notify, 'none'), coalesce(f.with_replies, false),
+	(SELECT memo FROM user_memo x WHERE x.user_id = $1 AND x.target_user_id = u.id)
 FROM unnest($2::text[]) u (id)
 LEFT JOIN following f ON f.follower_id = $1 AND f.followee_id = u.id
 LEFT JOIN following b ON b.follower_id = u.id AND b.followee_id = $1`
@@ -165,7 +167,7 @@ func (s *Service) Ties(ctx context.Context, viewerID string, userIDs []string) (
 		var id string
 		t := &Tie{}
 		if err := rows.Scan(&id, &t.IsFollowing, &t.IsFollowed, &t.HasPendingFromYou, &t.HasPendingToYou, &t.IsBlocking,
-			&t.IsBlocked, &t.IsMuted, &t.IsRenoteMuted, &t.Notify, &t.WithReplies); err != nil {
+			&t.IsBlocked, &t.IsMuted, &t.IsRenoteMuted, &t.Notify, &t.WithReplies, &t.memo); err != nil {
 			return nil, fmt.Errorf("ties: %w", err)
 		}
 		out[id] = t
@@ -222,6 +224,9 @@ func (s *Service) PackDetailed(ctx context.Context, viewerID string, users map[s
 		}
 		if pin, ok := pins[id]; ok {
 			d.PinnedNoteIDs, d.PinnedNotes = pin.NoteIDs, pin.Notes
+		}
+		if t := ties[id]; t != nil {
+			d.Memo = t.memo
 		}
 		switch {
 		case id == viewerID:
