@@ -180,6 +180,7 @@ func (s *Server) limit(ctx context.Context, e *Endpoint, c *Call) error {
 func (s *Server) read(e *Endpoint, w http.ResponseWriter, r *http.Request) ([]byte, map[string]any, *tempFile, error) {
 	if r.Method == http.MethodGet {
 		values := e.Params.cast(r.URL.Query())
+		stripNUL(values)
 		body, err := json.Marshal(values)
 		return body, values, nil, err
 	}
@@ -199,6 +200,9 @@ func (s *Server) read(e *Endpoint, w http.ResponseWriter, r *http.Request) ([]by
 		body = []byte("{}")
 	}
 	var values map[string]any
+	if body, err = withoutNUL(body); err != nil {
+		return nil, nil, nil, ErrInvalidJSON
+	}
 	if err := json.Unmarshal(body, &values); err != nil || values == nil {
 		return nil, nil, nil, ErrInvalidJSON
 	}
