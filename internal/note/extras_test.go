@@ -25,7 +25,8 @@ func TestFavorites(t *testing.T) {
 	if l := b.List(t, "i/favorites", m{"untilId": list[0]["id"]}); len(l) != 0 {
 		t.Errorf("second page: %v", l)
 	}
-	if l := a.List(t, "i/notifications", m{}); len(l) != 0 {
+	// Nobody is told who it was; the first one earns an achievement.
+	if l := a.List(t, "i/notifications", m{}); len(l) != 1 || l[0]["type"] != "achievementEarned" {
 		t.Errorf("the author was told: %v", l)
 	}
 	b.Post(t, "notes/favorites/delete", m{"noteId": n})

@@ -66,7 +66,8 @@ function schema(t) {
 		case kinds.TypeReference:
 			if (t.typeName.text === 'Record') {
 				const value = t.typeArguments[1];
-				return value.kind === kinds.NeverKeyword ? { type: 'object' } : { type: 'object', additionalProperties: schema(value) };
+				// Record<string, never> is what the generator makes of "anything".
+				return value.kind === kinds.NeverKeyword ? {} : { type: 'object', additionalProperties: schema(value) };
 			}
 	}
 	throw new Error('a type of a kind that is not known: ' + t.getText());
