@@ -98,6 +98,43 @@ CREATE TABLE "change_stage" (
 	CONSTRAINT change_stage_pkey PRIMARY KEY (id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
 
+-- owner: clip. Notes that somebody keeps together
+CREATE TABLE "clip" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	description text,
+	is_public boolean NOT NULL DEFAULT false,
+	last_clipped_at timestamp with time zone,
+	CONSTRAINT clip_pkey PRIMARY KEY (id),
+	CONSTRAINT clip_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX clip_user_idx ON public.clip USING btree (user_id, id DESC);
+
+-- owner: clip. Clips that somebody likes
+CREATE TABLE "clip_favorite" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	clip_id text COLLATE "C" NOT NULL,
+	CONSTRAINT clip_favorite_key UNIQUE (user_id, clip_id),
+	CONSTRAINT clip_favorite_pkey PRIMARY KEY (id),
+	CONSTRAINT clip_favorite_clip_id_fkey FOREIGN KEY (clip_id) REFERENCES clip(id) ON DELETE CASCADE,
+	CONSTRAINT clip_favorite_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX clip_favorite_clip_idx ON public.clip_favorite USING btree (clip_id);
+
+-- owner: clip
+CREATE TABLE "clip_note" (
+	id text COLLATE "C" NOT NULL,
+	clip_id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	CONSTRAINT clip_note_key UNIQUE (clip_id, note_id),
+	CONSTRAINT clip_note_pkey PRIMARY KEY (id),
+	CONSTRAINT clip_note_clip_id_fkey FOREIGN KEY (clip_id) REFERENCES clip(id) ON DELETE CASCADE,
+	CONSTRAINT clip_note_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
+);
+CREATE INDEX clip_note_note_idx ON public.clip_note USING btree (note_id);
+
 -- owner: stats. Totals, folded from the change log
 CREATE TABLE "counter" (
 	name text NOT NULL,

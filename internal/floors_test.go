@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"relation", "auth", "drive"},
 	{"note"},
 	{"reaction", "timeline", "hashtag"},
-	{"list"},
+	{"list", "clip"},
 	{"notification", "stats"},
 	{"profile", "federation", "site"},
 	{"account"},

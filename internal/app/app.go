@@ -16,6 +16,7 @@ import (
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/account"
 	"buttersc.one/oven/internal/auth"
+	"buttersc.one/oven/internal/clip"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/federation"
@@ -99,6 +100,7 @@ type App struct {
 	Timelines     *timeline.Service
 	Lists         *list.Service
 	Hashtags      *hashtag.Service
+	Clips         *clip.Service
 	Notifications *notification.Service
 	Stats         *stats.Service
 	Profiles      *profile.Service
@@ -232,6 +234,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Timelines = timeline.New(o.DB, ids, a.Notes, a.Users, a.Relations, a.Roles, a.Hub, a.clock.Now)
 	a.Lists = list.New(o.DB, ids, a.Users, a.Relations, a.Roles, a.Timelines, a.Log, a.Hub)
+	a.Clips = clip.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.clock.Now)
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
@@ -258,7 +261,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}

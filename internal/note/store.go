@@ -225,3 +225,13 @@ func (s *Service) Hold(ctx context.Context, tx *pg.Tx, n *Note, endpoints []int3
 	}
 	return nil
 }
+
+const sqlCountClips = `UPDATE note_stat SET clipped_count = greatest(0, clipped_count + $2) WHERE note_id = ANY($1)`
+
+// CountClips changes in how many clips the notes are.
+func (s *Service) CountClips(ctx context.Context, tx *pg.Tx, noteIDs []string, by int) error {
+	if _, err := tx.Exec(ctx, sqlCountClips, noteIDs, by); err != nil {
+		return fmt.Errorf("count clips: %w", err)
+	}
+	return nil
+}
