@@ -565,6 +565,22 @@ CREATE INDEX note_tags_idx ON public.note USING gin (tags) WHERE (tags <> '{}'::
 CREATE INDEX note_user_idx ON public.note USING btree (user_id, id DESC);
 CREATE INDEX note_visible_users_idx ON public.note USING gin (visible_user_ids) WHERE (visible_user_ids <> '{}'::text[]);
 
+-- owner: note. How a note was before it was edited; editor_id ended that version. Seen by those who may see the note now
+CREATE TABLE "note_edit" (
+	id bigint NOT NULL GENERATED AS IDENTITY,
+	note_id text COLLATE "C" NOT NULL,
+	text text,
+	cw text,
+	visibility text NOT NULL,
+	written_at timestamp with time zone NOT NULL,
+	editor_id text COLLATE "C",
+	CONSTRAINT note_edit_pkey PRIMARY KEY (id),
+	CONSTRAINT note_edit_editor_id_fkey FOREIGN KEY (editor_id) REFERENCES "user"(id) ON DELETE SET NULL,
+	CONSTRAINT note_edit_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
+);
+CREATE INDEX note_edit_editor_idx ON public.note_edit USING btree (editor_id);
+CREATE INDEX note_edit_note_idx ON public.note_edit USING btree (note_id, id);
+
 -- owner: note
 CREATE TABLE "note_favorite" (
 	id text COLLATE "C" NOT NULL,

@@ -168,6 +168,7 @@ func TestRow12(t *testing.T) {
 	b.Post(t, "following/create", m{"userId": a.ID})
 	c.Post(t, "following/create", m{"userId": a.ID})
 	secret := a.Note(t, m{"text": "secret", "visibility": "followers", "poll": m{"choices": []string{"x", "y"}}})
+	s.Settle(t) // so that the note itself is not heard late
 	live := b.Stream(t, "homeTimeline", "globalTimeline")
 	live.Send(m{"type": "subNote", "body": m{"id": secret}})
 	c.Post(t, "notes/reactions/create", m{"noteId": secret, "reaction": "🍞"})

@@ -6,6 +6,7 @@ package hashtag
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,7 +47,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
 		Name: "hashtag.counts", Durable: true, Handle: s.onChanges,
-		Kinds: []string{"note.created", "user.created", "user.updated", "user.deleted"},
+		Kinds: []string{"note.created", "note.updated", "user.created", "user.updated", "user.deleted"},
 	}}
 }
 
@@ -136,7 +137,7 @@ func (s *Service) collect(ctx context.Context, tx *pg.Tx, sql string, ids []stri
 func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) error {
 	var notes, users []string
 	for _, c := range batch {
-		if c.Kind == "note.created" {
+		if strings.HasPrefix(c.Kind, "note.") {
 			notes = append(notes, c.ObjectID)
 		} else {
 			users = append(users, c.ObjectID)

@@ -254,11 +254,15 @@ func (s *Service) workPurge(ctx context.Context, a purgeArgs) error {
 }
 
 // onChanges tells those who captured a note of votes and of its end.
-func (s *Service) onChanges(_ context.Context, _ *pg.Tx, batch []log.Change) error {
+func (s *Service) onChanges(ctx context.Context, _ *pg.Tx, batch []log.Change) error {
 	for _, c := range batch {
 		switch c.Kind {
 		case "note.deleted":
 			s.Hub.Publish(stream.NoteTopic(c.ObjectID), stream.Event{Type: "deleted", Body: map[string]any{"deletedAt": api.Time(c.At)}})
+		case "note.updated":
+			if err := s.publishUpdate(ctx, c); err != nil {
+				return err
+			}
 		case "note.voted":
 			var d votedData
 			if err := c.Into(&d); err != nil {
@@ -267,6 +271,42 @@ func (s *Service) onChanges(_ context.Context, _ *pg.Tx, batch []log.Change) err
 			s.Hub.Publish(stream.NoteTopic(c.ObjectID), stream.Event{Type: "pollVoted", Body: voted{Choice: d.Choice}})
 		}
 	}
+	return nil
+}
+
+// updatedEvent is the event of an edit, as the fork's clients know it.
+type updatedEvent struct {
+	Text       *string  `json:"text"`
+	CW         *string  `json:"cw"`
+	Visibility string   `json:"visibility"`
+	UpdatedAt  api.Time `json:"updatedAt"`
+}
+
+// publishUpdate tells those who captured a note and may see it now.
+func (s *Service) publishUpdate(ctx context.Context, c log.Change) error {
+	topic := stream.NoteTopic(c.ObjectID)
+	if !s.Hub.Heard(topic) {
+		return nil
+	}
+	var d updatedData
+	if err := c.Into(&d); err != nil {
+		return err
+	}
+	if d.Visibility {
+		s.Hub.Publish(topic, stream.RecheckNote{})
+	}
+	n, err := s.ByID(ctx, s.DB, c.ObjectID)
+	if errors.Is(err, ErrNotFound) {
+		return nil // deleted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	at := c.At
+	if n.UpdatedAt != nil {
+		at = *n.UpdatedAt
+	}
+	s.Hub.Publish(topic, stream.Event{Type: "updated", Body: updatedEvent{Text: n.Text, CW: n.CW, Visibility: n.Visibility, UpdatedAt: api.Time(at)}})
 	return nil
 }
 

@@ -170,6 +170,10 @@ func (s *Service) CreatedAt(n *Note) time.Time {
 func (s *Service) Endpoints() []api.Endpoint {
 	return append(s.threadEndpoints(), []api.Endpoint{
 		api.Post("notes", s.apiNotes, api.Visitors),
+		api.Post("notes/update", s.apiUpdate, api.Scope("write:notes"), api.Policy("canEditNote"), api.Limit(300, time.Hour), api.Gap(time.Second),
+			api.Errors(errUpdateNoNote, errUpdateAccess, errContainsWords, errTooManyMentions)),
+		api.Post("oven/notes/history", s.apiHistory, api.Visitors, api.Errors(errHistoryNoNote)),
+		api.Post("oven/notes/forget-history", s.apiForget, api.Scope("write:notes"), api.Errors(errForgetNoNote)),
 		api.Post("notes/show-partial-bulk", s.apiPartial, api.Visitors),
 		api.Post("notes/polls/recommendation", s.apiPolls, api.Scope("read:account")),
 		api.Post("notes/favorites/create", s.apiFavorite, api.Scope("write:favorites"), api.NotMoved, api.Limit(20, time.Hour), api.Errors(errFavoriteNoNote, errFavoriteTwice)),
@@ -193,7 +197,7 @@ func (s *Service) Activities() []inbox.Handler {
 	return []inbox.Handler{
 		inbox.On("Create", s.onCreate, postTypes...),
 		inbox.On("Create", s.onCreateByID, ""),
-		inbox.On("Update", s.onUpdateQuestion, "Question"),
+		inbox.On("Update", s.onUpdate, postTypes...),
 		inbox.On("Delete", s.onDelete),
 		inbox.On("Announce", s.onAnnounce),
 		inbox.On("Undo", s.onUndoAnnounce, "Announce"),
@@ -211,6 +215,6 @@ func (s *Service) Jobs() []job.Worker {
 // Consumers tell those who captured a note.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "note.stream", Kinds: []string{"note.deleted", "note.voted"}, After: "relation.graph", Handle: s.onChanges,
+		Name: "note.stream", Kinds: []string{"note.deleted", "note.voted", "note.updated"}, After: "relation.graph", Handle: s.onChanges,
 	}}
 }

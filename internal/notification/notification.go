@@ -41,6 +41,7 @@ func New(db *pg.DB, ids *id.Maker, us *user.Service, ns *note.Service, lg *log.L
 func (s *Service) Listeners() []event.Listener {
 	return []event.Listener{
 		event.On("notification.note", s.onNote),
+		event.On("notification.edit", s.onEdited),
 		event.On("notification.reaction", s.onReacted),
 		event.On("notification.follow", func(ctx context.Context, tx *pg.Tx, e relation.Followed) error {
 			return s.add(ctx, tx, row{to: e.Followee, typ: "follow", by: e.Follower.ID})
@@ -163,6 +164,19 @@ func (s *Service) onNote(ctx context.Context, tx *pg.Tx, e note.Created) error {
 			if err := tell(u.ID, "mention", thread); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// onEdited tells those whom an edited note mentions now and did not before.
+func (s *Service) onEdited(ctx context.Context, tx *pg.Tx, e note.Updated) error {
+	for _, u := range e.Added {
+		if !u.Local() {
+			continue
+		}
+		if err := s.addTo(ctx, tx, u.ID, row{typ: "mention", by: e.Author.ID, noteID: e.Note.ID, thread: e.Note.Thread()}); err != nil {
+			return err
 		}
 	}
 	return nil

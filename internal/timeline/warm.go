@@ -27,6 +27,10 @@ func (s *Service) Listeners() []event.Listener {
 			tx.AfterCommit(func() { s.feeds.add(a) })
 			return nil
 		}),
+		event.On("timeline.feeds", func(_ context.Context, tx *pg.Tx, _ note.Updated) error {
+			tx.AfterCommit(func() { s.feeds.drop(feedKey{kind: localFeed}) }) // who may see it may be more now
+			return nil
+		}),
 		event.On("timeline.feeds", func(_ context.Context, tx *pg.Tx, e relation.Changed) error {
 			tx.AfterCommit(func() { s.dropHomes(e.From, e.To) })
 			return nil

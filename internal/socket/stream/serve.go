@@ -174,7 +174,7 @@ func (c *Conn) onControl(msg any) {
 			c.end(closeRevoked)
 		}
 	case recheck:
-		c.recheck()
+		c.recheck(c.capturedIDs()...)
 	}
 }
 
@@ -354,8 +354,11 @@ func (c *Conn) captureNote(ctx context.Context, id string) {
 	defer c.capturing.Unlock()
 	c.order = append(c.order, id)
 	c.captured[id] = c.hub.subscribe(NoteTopic(id), func(msg any) {
-		if e, ok := msg.(Event); ok {
-			c.send(frame{Type: "noteUpdated", Body: channelBody{ID: id, Type: e.Type, Body: e.Body}})
+		switch m := msg.(type) {
+		case Event:
+			c.send(frame{Type: "noteUpdated", Body: channelBody{ID: id, Type: m.Type, Body: m.Body}})
+		case RecheckNote:
+			c.recheck(id)
 		}
 	})
 }
@@ -380,10 +383,8 @@ func (c *Conn) capturedIDs() []string {
 // be looked at is let go.
 const recheckIn = 5 * time.Second
 
-// recheck lets go of captured notes that may not be seen any more: ties have
-// changed.
-func (c *Conn) recheck() {
-	ids := c.capturedIDs()
+// recheck lets go of those of the captured notes that may not be seen any more.
+func (c *Conn) recheck(ids ...string) {
 	if len(ids) == 0 {
 		return
 	}

@@ -195,6 +195,10 @@ func (h *Hub) Revoke(userID string, which Revoked) { h.Publish(controlTopic(user
 // any more. It returns when they have.
 func (h *Hub) Recheck(userID string) { h.Publish(controlTopic(userID), recheck{}) }
 
+// RecheckNote, published to a note's topic, has those who captured it let go of
+// it if they may not see it any more.
+type RecheckNote struct{}
+
 // recheck is the control message of Recheck.
 type recheck struct{}
 
