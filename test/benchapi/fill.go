@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	users     = 1000 // who write
+	users     = 2500 // who write
 	followees = 200  // of the reader
+	many      = 2000 // of the one who follows many
 )
 
 func (b *bench) notes() int { return max(1000, int(100_000*b.scale)) }
@@ -24,7 +25,7 @@ func (b *bench) notes() int { return max(1000, int(100_000*b.scale)) }
 // makes itself.
 var statements = []struct {
 	sql  string
-	args func(b *bench, reader string) []any
+	args func(b *bench, reader string) []any // nil: none
 }{
 	{sql: `CREATE FUNCTION pg_temp.uid(g int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'a0' || lpad(to_hex(g), 6, '0') || '00010000' $$`},
 	{sql: `CREATE FUNCTION pg_temp.nid(g int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'a1' || lpad(to_hex(g), 6, '0') || '00010000' $$`},
@@ -70,6 +71,9 @@ var statements = []struct {
 	{sql: `INSERT INTO following (id, follower_id, followee_id, followee_host)
 		SELECT 'a3' || substr(u.id, 3), $1, u.id, u.host FROM generate_series(1, $2) g JOIN "user" u ON u.id = pg_temp.uid(g * $3 / $2)`,
 		args: func(_ *bench, reader string) []any { return []any{reader, followees, users} }},
+	{sql: `INSERT INTO following (id, follower_id, followee_id, followee_host)
+		SELECT 'a4' || substr(u.id, 3), m.id, u.id, u.host FROM "user" m CROSS JOIN generate_series(1, $1) g JOIN "user" u ON u.id = pg_temp.uid(g * $2 / $1) WHERE m.username = 'many'`,
+		args: func(*bench, string) []any { return []any{many, users} }},
 	{sql: `INSERT INTO user_profile (user_id) SELECT id FROM "user" ON CONFLICT (user_id) DO NOTHING`},
 	{sql: `INSERT INTO user_stat (user_id, notes_count, followers_count, following_count)
 		SELECT u.id, (SELECT count(*) FROM note WHERE user_id = u.id), (SELECT count(*) FROM following WHERE followee_id = u.id),

@@ -1,6 +1,7 @@
 // Command benchapi measures the API over real HTTP: CPU milliseconds a request
-// of the server and of PostgreSQL, with 200 followees over 100,000 notes. The
-// last line of stdout is the result; everything else goes to stderr.
+// of the server and of PostgreSQL, with 200 and with 2,000 followees over
+// 100,000 notes; and a thousand open timelines, CPU an event delivered. The last
+// line of stdout is the result; everything else goes to stderr.
 //
 // BENCH_SCALE (0.01 to 1) shrinks it, BENCH_SEED chooses who writes what.
 // BENCH_KEEP, when set, leaves the data directory behind, for EXPLAIN.
@@ -107,6 +108,10 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	follower, err := b.server.account(ctx, "many") // follows many
+	if err != nil {
+		return err
+	}
 	if err := b.fill(ctx, reader.ID); err != nil {
 		return err
 	}
@@ -121,11 +126,14 @@ func (b *bench) run(ctx context.Context) error {
 	if b.figures["idle.rss_mb"], err = b.server.rss(); err != nil {
 		return err
 	}
-	es := b.endpoints(reader, writer)
+	es := b.endpoints(reader, writer, follower)
 	for _, e := range es {
 		if err := b.measure(ctx, e); err != nil {
 			return fmt.Errorf("%s: %w", e.label, err)
 		}
+	}
+	if err := b.sockets(ctx, reader); err != nil {
+		return fmt.Errorf("sockets: %w", err)
 	}
 	if b.figures["loaded.rss_mb"], err = b.server.rss(); err != nil {
 		return err
@@ -172,10 +180,11 @@ type endpoint struct {
 	body  func(i int) map[string]any
 }
 
-func (b *bench) endpoints(reader, writer *account) []endpoint {
+func (b *bench) endpoints(reader, writer, follower *account) []endpoint {
 	page := func(int) map[string]any { return map[string]any{"i": reader.Token, "limit": 20} }
 	return []endpoint{
 		{"timeline", "notes/timeline", 1, page},
+		{"timeline_2000", "notes/timeline", 1, func(int) map[string]any { return map[string]any{"i": follower.Token, "limit": 20} }},
 		{"local", "notes/local-timeline", 1, page},
 		{"show", "notes/show", 4, func(i int) map[string]any {
 			// Of a public note: the reader does not follow everybody.

@@ -181,18 +181,42 @@ func (c *Conn) onControl(msg any) {
 // send queues a frame. A reader whose buffer is full is disconnected with 1013
 // and comes back; nothing waits for it.
 func (c *Conn) send(f frame) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(f); err != nil {
+	b, err := f.encode()
+	if err != nil {
 		c.srv.log.Error("streaming: encode", "type", f.Type, "err", err)
 		return
 	}
 	select {
-	case c.out <- bytes.TrimSuffix(b.Bytes(), []byte("\n")):
+	case c.out <- b:
 	default:
 		c.end(closeSlow)
 	}
+}
+
+// encode writes a frame. What was encoded once for everybody is put into each
+// one's frame as it is: looking through it again for every socket would be most
+// of the work.
+func (f frame) encode() ([]byte, error) {
+	if body, ok := f.Body.(channelBody); ok {
+		if raw, ok := body.Body.(json.RawMessage); ok {
+			id, err := json.Marshal(body.ID) // the client's own word; the types are ours
+			if err != nil {
+				return nil, err
+			}
+			b := make([]byte, 0, len(raw)+len(id)+80)
+			b = append(append(append(b, `{"type":"`...), f.Type...), `","body":{"id":`...)
+			b = append(append(append(b, id...), `,"type":"`...), body.Type...)
+			b = append(append(append(b, `","body":`...), raw...), "}}"...)
+			return b, nil
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(f); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func (c *Conn) write(ctx context.Context) {
