@@ -48,6 +48,7 @@ type updateReq struct {
 	MutedInstances      *[]string        `json:"mutedInstances" api:"optional"`
 	NotificationRecieve *json.RawMessage `json:"notificationRecieveConfig" api:"optional"`
 	EmailNotifications  *[]string        `json:"emailNotificationTypes" api:"optional"`
+	AlsoKnownAs         *[]string        `json:"alsoKnownAs" api:"max=10,unique"`
 }
 
 var (
@@ -61,7 +62,7 @@ var (
 )
 
 func updateErrors() []*api.Error {
-	return []*api.Error{errNoAvatar, errNoBanner, errAvatarImage, errBannerImage, errRegexp, errManyWords, errRestricted}
+	return []*api.Error{errNoAvatar, errNoBanner, errAvatarImage, errBannerImage, errRegexp, errManyWords, errRestricted, errAliasNoUser, errAliasNoURI, errAliasSelf}
 }
 
 func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*user.Detailed, error) {
@@ -85,6 +86,9 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 		return nil, err
 	}
 	if err := s.texts(ctx, c, &up, &req); err != nil {
+		return nil, err
+	}
+	if err := s.aliases(ctx, before, &up, req.AlsoKnownAs); err != nil {
 		return nil, err
 	}
 	var u *user.User
