@@ -8,7 +8,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Stamping by go build itself fails where the checkout belongs to another user; the version above is enough.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
 
-.PHONY: help run build test lint schema demo bench-api fuzz
+.PHONY: help run build web test lint schema demo bench-api fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,15 +18,21 @@ run: ## build and run a server for development on http://localhost:3000 (install
 	@$(MAKE) --no-print-directory build
 	@exec scripts/run
 
-build: ## build bin/oven
+build: ## build bin/oven, with the web client where Node.js is there
+	@scripts/web
 	@mkdir -p bin
 	@$(BUILD) -o bin/oven ./cmd/oven
 
+web: ## build the web client into web/dist (nothing to do when its sources are unchanged)
+	@scripts/web --needed
+
 test: ## install what tests need, then build, vet, check the format and run all tests
 	scripts/setup test
+	scripts/web --needed
 	$(MAKE) --no-print-directory build
+	cd web && npm run --silent check && npm test --silent
 	go vet ./...
-	@unformatted=$$(gofmt -l $(wildcard cmd db internal test)); \
+	@unformatted=$$(gofmt -l $(wildcard cmd db internal test web/*.go)); \
 		[[ -z $$unformatted ]] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
 	go test -timeout 15m -p 2 ./...
 	go run ./test/demo

@@ -44,6 +44,7 @@ import (
 	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/timeline"
 	"buttersc.one/oven/internal/user"
+	"buttersc.one/oven/web"
 )
 
 // MisskeyVersion is whose API is answered; clients look at it.
@@ -225,7 +226,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
 	a.Profiles = profile.New(o.DB, a.Meta, a.Users, a.Relations, a.Notes, a.Drive, a.Roles, a.Delivery, ids, a.API.Limits)
 	a.Users.BindPins(a.Profiles)
-	a.Site, err = site.New(o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
+	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
 
