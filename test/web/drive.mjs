@@ -286,7 +286,7 @@ await step('reply, quote, renote', async () => {
 	await bora.getByText('하늘 님이 리노트').waitFor();
 });
 
-await step('a thread, live and after a reload', async () => {
+await step('a thread, and after a reload', async () => {
 	now = alice;
 	const id = (await call(ta, 'notes/local-timeline', { limit: 20 })).find((n) => n.text === '오늘 점심은 김치찌개').id;
 	await alice.goto(`/notes/${id}`);
