@@ -13,7 +13,7 @@ RECORDS := $(or $(TMPDIR),/tmp)/oven-contract-$(shell id -u)-$(shell pwd | cksum
 CONTRACT = cd test/contract && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund >&2; } \
 	&& node check.mjs $(RECORDS) $(CURDIR)/build/contract.json
 
-.PHONY: help run build test lint schema contract demo bench-api fuzz
+.PHONY: help run build web test lint schema contract demo bench-api fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,15 +23,21 @@ run: ## build and run a server for development on http://localhost:3000 (install
 	@$(MAKE) --no-print-directory build
 	@exec scripts/run
 
-build: ## build bin/oven
+build: ## build bin/oven, with the web client where Node.js is there
+	@scripts/web
 	@mkdir -p bin
 	@$(BUILD) -o bin/oven ./cmd/oven
 
+web: ## build the web client into web/dist (nothing to do when its sources are unchanged)
+	@scripts/web --needed
+
 test: ## install what tests need, then build, vet, check the format and run all tests
 	scripts/setup test
+	scripts/web --needed
 	$(MAKE) --no-print-directory build
+	cd web && npm run --silent check && npm test --silent
 	go vet ./...
-	@unformatted=$$(gofmt -l $(wildcard cmd db internal test)); \
+	@unformatted=$$(gofmt -l $(wildcard cmd db internal test web/*.go)); \
 		[[ -z $$unformatted ]] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
 	OVEN_TEST_RECORD=$(RECORDS) go test -timeout 15m -p 2 ./...
 	@$(CONTRACT)

@@ -90,6 +90,10 @@ func TestFloors(t *testing.T) {
 				if pkg != "app" && pkg != "testsrv" {
 					t.Errorf("%s imports db: only app runs migrations", pkg)
 				}
+			case imp == "web":
+				if pkg != "app" {
+					t.Errorf("%s imports web: only app hands the built client on", pkg)
+				}
 			case strings.HasPrefix(imp, "internal/"):
 				below := strings.TrimPrefix(imp, "internal/")
 				if strings.HasPrefix(pkg, "lib") && strings.HasPrefix(below, "lib/") {

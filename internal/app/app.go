@@ -48,6 +48,7 @@ import (
 	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/timeline"
 	"buttersc.one/oven/internal/user"
+	"buttersc.one/oven/web"
 )
 
 // MisskeyVersion is whose API is answered; clients look at it.
@@ -242,7 +243,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Users.BindPins(a.Profiles)
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
-	a.Site, err = site.New(o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
+	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
 

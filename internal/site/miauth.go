@@ -80,6 +80,7 @@ func (s *Service) serveConsent(w http.ResponseWriter, r *http.Request) {
 func (s *Service) showConsent(w http.ResponseWriter, r *http.Request, status int, b *consentBody) {
 	v := s.view(r)
 	v.Title, v.NoIndex, v.Body = v.T["allow"], true, b
+	v.Client = nil // a page for the password of an app's guest stays without scripts
 	w.Header().Set("Cache-Control", "no-store")
 	// The form's answer may lead to the app's own scheme.
 	s.renderWith(w, status, "miauth.html", v, "form-action *")

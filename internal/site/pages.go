@@ -267,6 +267,10 @@ type formBody struct {
 }
 
 func (s *Service) serveForm(w http.ResponseWriter, r *http.Request) {
+	if s.wantsClient(r) {
+		s.shell(w, r)
+		return
+	}
 	s.form(w, r, http.StatusOK, formBody{})
 }
 

@@ -1,12 +1,14 @@
 // Package site is in charge of the pages that people see without an app: the
 // front page, accounts and notes with what link previews read, and a sign-up
-// form. They need no JavaScript.
+// form. They need no JavaScript; where the web client was built, they bring it
+// along, and it takes their place.
 package site
 
 import (
 	"embed"
 	"errors"
 	"html/template"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -37,11 +39,13 @@ type Service struct {
 	slog     *slog.Logger
 	page     *template.Template
 	css      []byte
+	client   *client // nil where it was not built
 	sameSite *http.CrossOriginProtection
 }
 
-// New makes the service.
-func New(db *pg.DB, m *meta.Service, a *auth.Service, us *user.Service, ns *note.Service, ts *timeline.Service, st *stats.Service, srv *api.Server, l *slog.Logger) (*Service, error) {
+// New makes the service. built is the web client, an empty directory where there is
+// none: then the pages without JavaScript are all there is.
+func New(built fs.FS, db *pg.DB, m *meta.Service, a *auth.Service, us *user.Service, ns *note.Service, ts *timeline.Service, st *stats.Service, srv *api.Server, l *slog.Logger) (*Service, error) {
 	t, err := template.New("").ParseFS(assets, "assets/*.html")
 	if err != nil {
 		return nil, err
@@ -50,7 +54,11 @@ func New(db *pg.DB, m *meta.Service, a *auth.Service, us *user.Service, ns *note
 	if err != nil {
 		return nil, err
 	}
-	return &Service{db: db, meta: m, auth: a, users: us, notes: ns, lines: ts, stats: st, api: srv, slog: l, page: t, css: css,
+	c, err := loadClient(built)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{db: db, meta: m, auth: a, users: us, notes: ns, lines: ts, stats: st, api: srv, slog: l, page: t, css: css, client: c,
 		sameSite: http.NewCrossOriginProtection()}, nil
 }
 
@@ -65,6 +73,8 @@ type view struct {
 	Image       string
 	Alternate   string // address of the ActivityPub document
 	NoIndex     bool
+	Theme       string      // light or dark where the reader chose one
+	Client      *clientView // nil on pages that stay without JavaScript
 	Body        any
 }
 
@@ -75,6 +85,10 @@ func (s *Service) servePage(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if s.wantsClient(r) {
+		s.shell(w, r)
 		return
 	}
 	var err error
@@ -115,6 +129,9 @@ func (s *Service) finish(w http.ResponseWriter, r *http.Request, err error) {
 
 func (s *Service) view(r *http.Request) *view {
 	lang := languageOf(r.Header.Get("Accept-Language"))
+	if chosen := cookie(r, "lang"); texts(chosen) != nil {
+		lang = chosen
+	}
 	set := s.meta.Get()
 	v := &view{T: texts(lang), Lang: lang, Site: s.meta.Host, Canonical: s.meta.Origin + r.URL.Path}
 	if set.Name != nil {
@@ -123,8 +140,19 @@ func (s *Service) view(r *http.Request) *view {
 	if set.Description != nil {
 		v.Description = *set.Description
 	}
-	v.Title = v.Site
+	if t := cookie(r, "theme"); t == "light" || t == "dark" {
+		v.Theme = t
+	}
+	v.Title, v.Client = v.Site, s.clientView(v)
 	return v
+}
+
+func cookie(r *http.Request, name string) string {
+	c, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
 }
 
 func (s *Service) render(w http.ResponseWriter, status int, name string, v *view) {
@@ -140,10 +168,10 @@ func (s *Service) renderWith(w http.ResponseWriter, status int, name string, v *
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src https: http: data:; media-src https: http:; "+forms+"; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", s.policy(v.Client != nil, forms))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-	h.Add("Vary", "Accept-Language")
+	h.Add("Vary", "Accept-Language, Cookie")
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "private, max-age=0, must-revalidate")
 	}
@@ -158,6 +186,7 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "POST /signup", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveSignup))},
 		{Pattern: "GET /miauth/{session}", Handler: http.HandlerFunc(s.serveConsent)},
 		{Pattern: "POST /miauth/{session}", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveAllow))},
+		{Pattern: "GET /assets/{name}", Handler: http.HandlerFunc(s.serveAsset)},
 		{Pattern: "GET /robots.txt", Handler: http.HandlerFunc(serveRobots)},
 		{Pattern: "GET /style.css", Handler: http.HandlerFunc(s.serveStyle)},
 	}

@@ -26,7 +26,7 @@ func languageOf(accept string) string {
 // texts of the pages by language.
 func texts(lang string) map[string]string {
 	return map[string]map[string]string{"ko": {
-		"signup": "가입하기", "username": "사용자 이름", "password": "비밀번호", "create": "계정 만들기",
+		"signup": "가입하기", "needsScript": "이 페이지에는 JavaScript가 필요합니다.", "username": "사용자 이름", "password": "비밀번호", "create": "계정 만들기",
 		"usernameHint": "영문자, 숫자, 밑줄(_) 1~20자", "done": "계정을 만들었습니다. Misskey 앱에서 이 주소로 로그인하세요:",
 		"closed": "지금은 새 계정을 받지 않습니다.", "first": "아직 아무도 없습니다. 처음 만든 계정이 관리자가 됩니다.",
 		"members": "회원", "notes": "노트", "following": "팔로잉", "followers": "팔로워", "rules": "서버 규칙", "newest": "새 노트",
@@ -39,7 +39,7 @@ func texts(lang string) map[string]string {
 		"allow":                            "앱에 권한 주기", "allowed": "앱에 권한을 주었습니다. 앱으로 돌아가세요.", "unnamed": "이름 없는 앱", "asks": "이 앱이 다음 권한을 요청합니다:", "nothingAsked": "아무 권한도 요청하지 않음", "allowIt": "로그인하고 허용",
 		"NO_SUCH_USER": "그런 계정이 없습니다.", "SUSPENDED": "정지된 계정입니다.", "INCORRECT_PASSWORD": "비밀번호가 맞지 않습니다.",
 	}, "ja": {
-		"signup": "アカウント登録", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
+		"signup": "アカウント登録", "needsScript": "このページにはJavaScriptが必要です。", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
 		"usernameHint": "英数字と_、1〜20文字", "done": "アカウントを作りました。Misskeyのアプリからこのアドレスでログインしてください：",
 		"closed": "現在、新しいアカウントは受け付けていません。", "first": "まだ誰もいません。最初に作ったアカウントが管理者になります。",
 		"members": "メンバー", "notes": "ノート", "following": "フォロー", "followers": "フォロワー", "rules": "サーバールール", "newest": "新しいノート",
@@ -52,7 +52,7 @@ func texts(lang string) map[string]string {
 		"allow":                            "アプリを許可する", "allowed": "アプリを許可しました。アプリに戻ってください。", "unnamed": "名前のないアプリ", "asks": "このアプリは次の権限を求めています：", "nothingAsked": "権限は求められていません", "allowIt": "ログインして許可",
 		"NO_SUCH_USER": "そのアカウントはありません。", "SUSPENDED": "凍結されたアカウントです。", "INCORRECT_PASSWORD": "パスワードが違います。",
 	}, "en": {
-		"signup": "Sign up", "username": "Username", "password": "Password", "create": "Create account",
+		"signup": "Sign up", "needsScript": "This page needs JavaScript.", "username": "Username", "password": "Password", "create": "Create account",
 		"usernameHint": "1 to 20 letters, digits or _", "done": "The account is made. Sign in with any Misskey app at:",
 		"closed": "This server takes no new accounts at the moment.", "first": "Nobody is here yet. The first account becomes the administrator.",
 		"members": "members", "notes": "notes", "following": "following", "followers": "followers", "rules": "Rules", "newest": "Newest notes",

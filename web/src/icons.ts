@@ -1,0 +1,8 @@
+/** The icons of Tabler that the client uses. */
+export const icons = [
+	'home', 'bell', 'settings', 'pencil', 'arrow-back-up', 'repeat', 'mood-smile', 'dots', 'world', 'lock', 'mail', 'x', 'plus',
+	'quote', 'trash', 'link', 'copy', 'external-link', 'volume-off', 'ban', 'user-plus', 'user-check', 'chart-bar', 'eye-off',
+	'planet-off', 'planet', 'check', 'chevron-down', 'arrow-up', 'user', 'search', 'minus', 'key', 'arrow-left',
+] as const;
+
+export type IconName = (typeof icons)[number];

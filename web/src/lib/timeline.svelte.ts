@@ -1,0 +1,134 @@
+/** The timelines. They outlive the pages that show them: going back finds them as they were left. */
+import type { WindowVirtualizerHandle } from 'virtua/svelte';
+import { api } from './api.ts';
+import { app, attempt, stream } from './app.svelte.ts';
+import { Feed, pageSize, waitingCap, type Gap, type Row } from './feed.ts';
+import { adopt, onGone } from './notes.svelte.ts';
+import type { Note } from './types.ts';
+
+export const kinds = ['home', 'local', 'social', 'global'] as const;
+export type Kind = (typeof kinds)[number];
+
+const endpoint: Record<Kind, string> = {
+	home: 'notes/timeline', local: 'notes/local-timeline', social: 'notes/hybrid-timeline', global: 'notes/global-timeline',
+};
+const channel: Record<Kind, string> = { home: 'homeTimeline', local: 'localTimeline', social: 'hybridTimeline', global: 'globalTimeline' };
+
+export class Timeline {
+	rows: Row<Note>[] = $state.raw([]);
+	waiting = $state(0);
+	/** What is going on: the first page, an older one, nothing. */
+	state: 'first' | 'older' | 'idle' | 'failed' = $state('idle');
+	ended = $state(false);
+	/** Set while rows are put above what is read, so that it does not move. */
+	shift = $state(false);
+	/** Whether a live note may be shown at once; the page that shows the list knows. */
+	atTop: () => boolean = () => false;
+	cache: ReturnType<WindowVirtualizerHandle['getCache']> | undefined;
+	#feed = new Feed<Note>();
+	#started = false;
+
+	constructor(readonly kind: Kind) {}
+
+	/** Fetches the first page and listens; nothing the second time. */
+	start(): void {
+		if (this.#started) return;
+		this.#started = true;
+		stream().channel(channel[this.kind], (type, body) => {
+			if (type !== 'note') return;
+			const n = adopt(body as Note);
+			// Who has just written looks for it.
+			const mine = n.userId === app.account?.id && !document.hidden && scrollY < 8;
+			if (mine) this.#feed.show();
+			this.#feed.arrive(n, mine || this.#free());
+			this.#update(true);
+		});
+		stream().onReconnect(() => void this.#catchUp());
+		onGone((id) => {
+			for (const r of this.#feed.rows) if (!('gap' in r) && r.renoteId === id && r.text === null) this.#feed.remove(r.id);
+			this.#feed.remove(id);
+			this.#update(false);
+		});
+		void this.first();
+	}
+
+	async first(): Promise<void> {
+		this.state = 'first';
+		try {
+			const page = await this.#page({});
+			this.#feed.reset(page);
+			this.ended = page.length === 0;
+			this.#update(false);
+			this.state = 'idle';
+		} catch {
+			this.state = 'failed';
+		}
+	}
+
+	async older(): Promise<void> {
+		if (this.state !== 'idle' || this.ended) return;
+		const last = this.#feed.rows.at(-1);
+		if (!last) return;
+		this.state = 'older';
+		try {
+			const page = await this.#page({ untilId: last.id });
+			this.#feed.older(page);
+			this.ended = page.length === 0;
+			this.#update(false);
+		} catch {
+			// The next scroll tries again.
+		}
+		this.state = 'idle';
+	}
+
+	show(): void {
+		this.#feed.show();
+		this.#update(false);
+	}
+
+	/** Fetches what a gap stands for. */
+	async fill(gap: Gap): Promise<void> {
+		await attempt(async () => {
+			const page = await this.#page({ untilId: gap.above });
+			this.#feed.fill(gap, page, pageSize);
+			this.#update(false);
+		});
+	}
+
+	#free(): boolean {
+		return !document.hidden && this.atTop();
+	}
+
+	async #catchUp(): Promise<void> {
+		if (this.state === 'failed') {
+			await this.first();
+			return;
+		}
+		try {
+			const page = await this.#page({ limit: waitingCap });
+			this.#feed.missed(page, waitingCap, this.#free());
+			this.#update(true);
+		} catch {
+			// The next reconnect tries again.
+		}
+	}
+
+	async #page(params: Record<string, unknown>): Promise<Note[]> {
+		const page = await api<Note[]>(endpoint[this.kind], { limit: pageSize, ...params });
+		return page.map(adopt);
+	}
+
+	#update(above: boolean): void {
+		this.shift = above && !this.atTop();
+		this.rows = this.#feed.rows;
+		this.waiting = this.#feed.waiting.length;
+	}
+}
+
+const all = new Map<Kind, Timeline>();
+
+export function timeline(kind: Kind): Timeline {
+	let t = all.get(kind);
+	if (!t) all.set(kind, t = new Timeline(kind));
+	return t;
+}

@@ -1,0 +1,127 @@
+/** What the server's answers look like, as far as the client reads them. */
+
+export type Visibility = 'public' | 'home' | 'followers' | 'specified';
+
+export interface UserLite {
+	id: string;
+	name: string | null;
+	username: string;
+	host: string | null;
+	avatarUrl: string;
+	isBot?: boolean;
+	isCat?: boolean;
+	emojis: Record<string, string>;
+	instance?: { name: string | null };
+}
+
+export interface User extends UserLite {
+	url: string | null;
+	createdAt: string;
+	bannerUrl: string | null;
+	isLocked: boolean;
+	description: string | null;
+	location: string | null;
+	birthday: string | null;
+	fields: { name: string; value: string }[];
+	followersCount: number;
+	followingCount: number;
+	notesCount: number;
+	pinnedNotes: Note[];
+	isFollowing?: boolean;
+	isFollowed?: boolean;
+	hasPendingFollowRequestFromYou?: boolean;
+	hasPendingFollowRequestToYou?: boolean;
+	isBlocking?: boolean;
+	isBlocked?: boolean;
+	isMuted?: boolean;
+	isRenoteMuted?: boolean;
+}
+
+export interface Me extends User {
+	unreadNotificationsCount: number;
+	hasUnreadMentions: boolean;
+	hasPendingReceivedFollowRequest: boolean;
+}
+
+export interface DriveFile {
+	id: string;
+	type: string;
+	name: string;
+	url: string;
+	thumbnailUrl: string | null;
+	comment: string | null;
+	isSensitive: boolean;
+	properties: { width?: number; height?: number };
+}
+
+export interface Poll {
+	multiple: boolean;
+	expiresAt: string | null;
+	choices: { text: string; votes: number; isVoted: boolean }[];
+}
+
+export interface Note {
+	id: string;
+	createdAt: string;
+	updatedAt?: string;
+	userId: string;
+	user: UserLite;
+	text: string | null;
+	cw: string | null;
+	visibility: Visibility;
+	localOnly: boolean;
+	visibleUserIds?: string[];
+	renoteCount: number;
+	repliesCount: number;
+	reactions: Record<string, number>;
+	reactionEmojis: Record<string, string>;
+	emojis?: Record<string, string>;
+	files: DriveFile[];
+	replyId: string | null;
+	renoteId: string | null;
+	reply?: Note;
+	renote?: Note;
+	poll?: Poll;
+	myReaction?: string | null;
+	url?: string | null;
+	uri?: string | null;
+	isHidden?: boolean;
+}
+
+export interface Notification {
+	id: string;
+	createdAt: string;
+	type: string;
+	isRead?: boolean;
+	userId?: string;
+	user?: UserLite;
+	note?: Note;
+	reaction?: string;
+}
+
+export interface CustomEmoji {
+	name: string;
+	aliases: string[];
+	category: string | null;
+	url: string;
+}
+
+/** What the server's page tells the client, so that nothing has to be asked first. */
+export interface Boot {
+	name: string;
+	host: string;
+	lang: string;
+	description: string;
+	closed: boolean;
+	rules: string[];
+}
+
+/** Whether a note only passes another one on. */
+export function isPureRenote(n: Note): boolean {
+	return n.renoteId !== null && n.text === null && n.cw === null && n.files.length === 0 && !n.poll;
+}
+
+/** The name by which an account is written, "@bora" or "@bora@b.example". */
+export function acct(u: { username: string; host: string | null }): string {
+	return u.host === null ? `@${u.username}` : `@${u.username}@${u.host}`;
+}

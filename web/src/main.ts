@@ -1,0 +1,34 @@
+import './app.css';
+import { mount } from 'svelte';
+import App from './App.svelte';
+import { boot, start } from './lib/app.svelte.ts';
+import { languages, loadLanguage, type Language } from './lib/i18n.ts';
+import { listen, router, place } from './lib/router.svelte.ts';
+
+// A file that is no longer there means that the server has a new client.
+addEventListener('vite:preloadError', () => {
+	const last = Number(sessionStorage.getItem('reloaded') ?? 0);
+	if (Date.now() - last < 60_000) return;
+	sessionStorage.setItem('reloaded', String(Date.now()));
+	location.reload();
+});
+
+/**
+ * Takes the page over: the client is made beside the server's page and takes its
+ * place in one step. Where the client has no page, the server's stays.
+ */
+async function take(): Promise<void> {
+	if (!router.route) return;
+	const lang = document.documentElement.lang as Language;
+	await loadLanguage(languages.includes(lang) ? lang : boot.lang as Language);
+	listen();
+	start();
+	const target = document.createElement('div');
+	target.id = 'app';
+	mount(App, { target });
+	document.querySelector('link[href="/style.css"]')?.remove();
+	document.body.replaceChildren(target);
+	scrollTo(0, place().y);
+}
+
+void take();
