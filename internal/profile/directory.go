@@ -133,24 +133,7 @@ func (s *Service) apiUserSearch(ctx context.Context, c *api.Call, req userSearch
 	if err != nil {
 		return nil, fmt.Errorf("search accounts: %w", err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("search accounts: %w", err)
-	}
-	if req.Detail {
-		return s.users.DetailedByIDs(ctx, c.ID(), ids)
-	}
-	lites, err := s.users.LiteByIDs(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*user.Lite, 0, len(ids))
-	for _, id := range ids {
-		if l := lites[id]; l != nil {
-			out = append(out, l)
-		}
-	}
-	return out, nil
+	return s.found(ctx, c, rows, req.Detail)
 }
 
 type recommendationReq struct {

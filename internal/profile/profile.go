@@ -247,11 +247,16 @@ func (s *Service) apiSearch(ctx context.Context, c *api.Call, req searchReq) (an
 	if err != nil {
 		return nil, fmt.Errorf("search accounts: %w", err)
 	}
+	return s.found(ctx, c, rows, req.Detail)
+}
+
+// found packs accounts whose ids were found, in full or not.
+func (s *Service) found(ctx context.Context, c *api.Call, rows pgx.Rows, detail bool) (any, error) {
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("search accounts: %w", err)
 	}
-	if req.Detail {
+	if detail {
 		return s.users.DetailedByIDs(ctx, c.ID(), ids)
 	}
 	lites, err := s.users.LiteByIDs(ctx, ids)
