@@ -123,10 +123,10 @@ func (s *Service) signIn(ctx context.Context, u *user.User, password string, ip 
 		if _, err := tx.Exec(ctx, sqlSignin, s.ids.Now(), u.ID, ip.String(), cerr == nil); err != nil {
 			return err
 		}
-		if cerr != nil {
-			return nil
+		if cerr == nil {
+			return s.bus.Emit(ctx, tx, SignedIn{UserID: u.ID, At: time.Now()})
 		}
-		return s.bus.Emit(ctx, tx, SignedIn{UserID: u.ID, At: time.Now()})
+		return nil
 	})
 	if err != nil {
 		return "", fmt.Errorf("record sign-in: %w", err)
