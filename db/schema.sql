@@ -205,6 +205,7 @@ CREATE TABLE "fed_cursor" (
 	CONSTRAINT fed_cursor_pkey PRIMARY KEY (endpoint_id, stream_id),
 	CONSTRAINT fed_cursor_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES fed_stream(stream_id)
 ) WITH (fillfactor=50);
+CREATE INDEX fed_cursor_stream_idx ON public.fed_cursor USING btree (stream_id) WHERE (stream_id >= 16);
 
 -- owner: delivery. Inboxes; gone_at: when it last answered that it does not exist
 CREATE TABLE "fed_endpoint" (
@@ -217,6 +218,7 @@ CREATE TABLE "fed_endpoint" (
 	CONSTRAINT fed_endpoint_pkey PRIMARY KEY (endpoint_id),
 	CONSTRAINT fed_endpoint_host_id_fkey FOREIGN KEY (host_id) REFERENCES fed_host(host_id)
 );
+CREATE INDEX fed_endpoint_host_idx ON public.fed_endpoint USING btree (host_id);
 
 -- owner: delivery. Single activities that are tried again after the cursor has passed them, and those of the same object that wait behind them
 CREATE TABLE "fed_exception" (
@@ -230,7 +232,7 @@ CREATE TABLE "fed_exception" (
 	CONSTRAINT fed_exception_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES fed_stream(stream_id)
 );
 
--- owner: delivery. Authorities that are delivered to and how they do: fails in a row (0: up), next_try while failing; refused counts activities given up because the host would not have them, last_refused is the newest
+-- owner: delivery. Authorities that are delivered to and how they do: fails in a row (0: up), next_try while failing; refused counts activities given up because the host would not have them, last_refused is the newest; refusals are those in a row, refusing_since when it was taken for refusing everything; gone_since and gone_probes: its shared inbox says that it does not exist; replay_since: what was deleted and undone since then is still to be told; heard_at: when it last spoke to a node that does not deliver to it
 CREATE TABLE "fed_host" (
 	host_id integer NOT NULL GENERATED AS IDENTITY,
 	host text COLLATE "C" NOT NULL,
@@ -242,10 +244,19 @@ CREATE TABLE "fed_host" (
 	refused bigint NOT NULL DEFAULT 0,
 	last_refused text NOT NULL DEFAULT ''::text,
 	paused boolean NOT NULL DEFAULT false,
+	shard smallint NOT NULL GENERATED ALWAYS AS ((('x'::text || substr(md5(host), 1, 2)))::bit(8))::integer STORED,
+	refusals integer NOT NULL DEFAULT 0,
+	refusing_since timestamp with time zone,
+	gone_since timestamp with time zone,
+	gone_probes integer NOT NULL DEFAULT 0,
+	replay_since timestamp with time zone,
+	heard_at timestamp with time zone,
 	CONSTRAINT fed_host_host_key UNIQUE (host),
 	CONSTRAINT fed_host_pkey PRIMARY KEY (host_id)
 ) WITH (fillfactor=70);
+CREATE INDEX fed_host_heard_idx ON public.fed_host USING btree (heard_at) WHERE (heard_at IS NOT NULL);
 CREATE INDEX fed_host_paused_idx ON public.fed_host USING btree (host_id) WHERE paused;
+CREATE INDEX fed_host_shard_idx ON public.fed_host USING btree (shard);
 
 -- owner: inbox. Activities that were verified and answered with 202, until they are processed. state: 0 ready, 1 to be tried again at due_at, 2 waits for waits_for to be fetched at due_at, 3 failed for good. hash: of the activity's id, NULL for what may be said again in the same words. A failed row loses its body after a day
 CREATE TABLE "fed_inbox" (
@@ -331,7 +342,7 @@ CREATE TABLE "fed_log_live" (
 ) PARTITION BY RANGE (day);
 CREATE INDEX fed_log_live_object_idx ON ONLY public.fed_log_live USING btree (object_key) WHERE (type <> ALL (ARRAY['Delete'::text, 'Undo'::text]));
 
--- owner: delivery. Ids of what was deleted and undone, kept 90 days: longer than the activities themselves, for servers that were away
+-- owner: delivery. What was deleted (ids alone) and undone (body), kept 90 days: longer than the activities themselves, for servers that were away
 CREATE TABLE "fed_log_tomb" (
 	day date NOT NULL,
 	ord bigint NOT NULL,
@@ -340,8 +351,18 @@ CREATE TABLE "fed_log_tomb" (
 	activity_id text COLLATE "C" NOT NULL,
 	actor_id text COLLATE "C" NOT NULL,
 	object text COLLATE "C" NOT NULL,
+	type text NOT NULL DEFAULT 'Delete'::text,
+	body bytea,
 	CONSTRAINT fed_log_tomb_pkey PRIMARY KEY (ord, day)
 ) PARTITION BY RANGE (day);
+
+-- owner: delivery. Processes that deliver; lock_key is the session lock that each holds while its connection lives
+CREATE TABLE "fed_node" (
+	node uuid NOT NULL,
+	lock_key integer NOT NULL,
+	heartbeat timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT fed_node_pkey PRIMARY KEY (node)
+);
 
 -- owner: inbox. Hashes of the ids of activities that have been processed, written in the transaction of their effect; kept 14 days
 CREATE TABLE "fed_seen" (
@@ -350,6 +371,15 @@ CREATE TABLE "fed_seen" (
 	CONSTRAINT fed_seen_pkey PRIMARY KEY (hash)
 );
 CREATE INDEX fed_seen_day_idx ON public.fed_seen USING btree (day);
+
+-- owner: delivery. Which process delivers to the hosts of a shard; epoch grows with every take-over, so that one who lost it writes nothing more
+CREATE TABLE "fed_shard" (
+	shard smallint NOT NULL,
+	node uuid,
+	epoch bigint NOT NULL DEFAULT 0,
+	lease_until timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
+	CONSTRAINT fed_shard_pkey PRIMARY KEY (shard)
+) WITH (fillfactor=50);
 
 -- owner: delivery. Activities written in business transactions, emptied by the sequencer
 CREATE TABLE "fed_stage" (
@@ -367,14 +397,23 @@ CREATE TABLE "fed_stage" (
 	CONSTRAINT fed_stage_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES fed_stream(stream_id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
 CREATE INDEX fed_stage_object_idx ON public.fed_stage USING btree (object_key);
+CREATE INDEX fed_stage_stream_idx ON public.fed_stage USING btree (stream_id) WHERE (stream_id >= 16);
 
--- owner: delivery. Logs that are numbered apart; 0 to 3 are one for each class and are never removed
+-- owner: delivery. Logs that are numbered apart. 0 to 3 are one for each class, 4 is of what was deleted and undone, for hosts that were long away: these are never removed. Others belong to one operation (kind, owner_id): closed_at: nothing is added any more; done_at: delivered to all who are there
 CREATE TABLE "fed_stream" (
 	stream_id bigint NOT NULL,
 	class smallint NOT NULL,
 	next_seq bigint NOT NULL DEFAULT 1,
-	CONSTRAINT fed_stream_pkey PRIMARY KEY (stream_id)
+	kind text NOT NULL DEFAULT 'lane'::text,
+	owner_id text COLLATE "C",
+	state text NOT NULL DEFAULT 'running'::text,
+	created_at timestamp with time zone NOT NULL DEFAULT now(),
+	closed_at timestamp with time zone,
+	done_at timestamp with time zone,
+	CONSTRAINT fed_stream_pkey PRIMARY KEY (stream_id),
+	CONSTRAINT fed_stream_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'cancelled'::text])))
 ) WITH (fillfactor=50);
+CREATE INDEX fed_stream_open_idx ON public.fed_stream USING btree (stream_id) WHERE (done_at IS NULL);
 
 -- owner: inbox. Hashes of ids that were deleted or undone before they came; kept 7 days
 CREATE TABLE "fed_tombstone" (

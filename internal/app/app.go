@@ -5,11 +5,13 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"buttersc.one/oven/internal/federation"
 	"buttersc.one/oven/internal/hashtag"
 	"buttersc.one/oven/internal/instance"
+	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/httpsig"
 	"buttersc.one/oven/internal/lib/id"
@@ -156,7 +159,8 @@ func (p poster) Post(ctx context.Context, to string, body []byte, key httpsig.Ke
 	if err != nil {
 		return delivery.Answer{}, err
 	}
-	return delivery.Answer{Status: a.Status, RetryAfter: a.RetryAfter}, nil
+	page := strings.HasPrefix(a.Header.Get("Content-Type"), "text/html")
+	return delivery.Answer{Status: a.Status, RetryAfter: a.RetryAfter, HTML: page}, nil
 }
 
 // New builds the server on a migrated database. Run starts it.
@@ -182,6 +186,15 @@ func New(ctx context.Context, o Options) (*App, error) {
 	return a, a.Meta.Load(ctx)
 }
 
+// tombstone renders the Delete of something of a local account by its ids.
+func (a *App) tombstone(actorID, activityID, object string) []byte {
+	b, err := json.Marshal(ap.Delete(a.o.Origin+"/users/"+actorID, activityID, object))
+	if err != nil {
+		panic(err) // ids and constants
+	}
+	return b
+}
+
 func (a *App) sockets(o Options, ids *id.Maker) error {
 	self := meta.Self{Origin: o.Origin, Host: o.Host, Hostname: o.Hostname, Version: MisskeyVersion + "+oven." + o.Version, Oven: o.Version, Mode: o.Mode, Zone: o.Zone}
 	l := &late{}
@@ -198,7 +211,9 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 		AllowedPrivateNetworks: o.PrivateNetworks, AllowLoopback: o.Mode != "production", AllowPlainHTTP: o.Mode != "production", TestHosts: o.TestHosts, Now: a.clock.Now}, l, a.Instances)
 	a.Instances.Bind(a.Remote)
 	a.Delivery = delivery.New(delivery.Config{DB: o.DB, Box: o.Box, Poster: poster{remote.NewPoster(a.Remote)}, Log: o.Log, Now: a.clock.Now,
-		Drop: func(host string) bool { return a.Instances.Allowed(context.Background(), host) != nil }, SelfHost: o.Host})
+		Drop:     func(host string) bool { return a.Instances.Allowed(context.Background(), host) != nil },
+		SelfHost: o.Host, Tombstone: a.tombstone, Alive: a.Instances.Alive,
+		Moved: func(ctx context.Context, inbox string) string { return l.users.InboxNow(ctx, inbox) }})
 	a.Inbox = inbox.New(inbox.Config{DB: o.DB, Keys: l, Policy: a.Instances, Fetcher: l, Self: o.Host, Origin: o.Origin, Log: o.Log,
 		Now: a.clock.Now, Heard: a.Delivery.Heard, Gone: final, Workers: 6})
 	a.Stream = stream.NewServer(a.Hub, l, l, func(userID string) {

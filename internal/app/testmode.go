@@ -37,7 +37,7 @@ const sqlTables = `
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-	AND c.relname NOT IN ('goose_db_version', 'server', 'node', 'log_head', 'fed_stream'))
+	AND c.relname NOT IN ('goose_db_version', 'server', 'node', 'log_head', 'fed_stream', 'fed_node', 'fed_shard'))
 	OR (n.nspname = 'river' AND c.relname = 'river_job')`
 
 func (t *testMode) apiReset(ctx context.Context, _ *api.Call, _ struct{}) (api.None, error) {

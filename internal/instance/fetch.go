@@ -39,6 +39,13 @@ func (s *Service) workFetch(ctx context.Context, a fetchArgs) error {
 	return s.save(ctx, a.Host, info)
 }
 
+// Alive tells whether a server of the fediverse is at the host: it says of itself
+// what it runs.
+func (s *Service) Alive(ctx context.Context, host string) bool {
+	_, err := s.nodeinfo(ctx, host)
+	return err == nil
+}
+
 func (s *Service) nodeinfo(ctx context.Context, host string) (*nodeinfo, error) {
 	b, err := s.fetch.GetJSON(ctx, s.fetch.OriginOf(host)+"/.well-known/nodeinfo", maxNodeinfo)
 	if err != nil {

@@ -103,8 +103,7 @@ func (n *Note) recipients() *delivery.Recipients {
 // note's deletion goes to nobody who did not get it.
 func (s *Service) sendDelete(ctx context.Context, tx *pg.Tx, author *user.User, n *Note) error {
 	actor, uri := s.Users.URI(author), s.URI(n)
-	act := &ap.Activity{Context: ap.Context(), ID: uri + "#delete", Type: "Delete", Actor: actor, To: []string{ap.Public},
-		Object: ap.Tombstone{ID: uri, Type: "Tombstone"}}
+	act := ap.Delete(actor, uri+"#delete", uri)
 	if n.IsPureRenote {
 		inner, err := s.announce(ctx, tx, author, n)
 		if err != nil {

@@ -233,6 +233,16 @@ type Tombstone struct {
 	Type string `json:"type"`
 }
 
+// Delete tells that the object is no more, an actor of itself too. Nothing but
+// ids goes into it, so that it can be made again from them.
+func Delete(actor, id, object string) *Activity {
+	a := &Activity{Context: Context(), ID: id, Type: "Delete", Actor: actor, To: []string{Public}, Object: Tombstone{ID: object, Type: "Tombstone"}}
+	if object == actor {
+		a.Object = actor
+	}
+	return a
+}
+
 // Collection is an OrderedCollection or one of its pages.
 type Collection struct {
 	Context      any    `json:"@context,omitempty"`

@@ -189,40 +189,54 @@ const (
 	LockNode                       // second int: node slot
 	LockLeader                     // second int: hash of a task's name
 	LockFirst                      // second int: 0; making the first account
+	LockDelivery                   // second int: number of a node that delivers
 )
 
-// Locks that were taken for the length of a session are released when it ends;
-// this set hands one dedicated connection to each.
-type sessionLock struct {
-	once sync.Once
-	conn *pgxpool.Conn
+// Lock is a session-level advisory lock, on a connection of its own.
+type Lock struct {
+	once       sync.Once
+	conn       *pgxpool.Conn
+	class, key int32
 }
 
-// TryLock takes a session-level advisory lock on a connection of its own, held
-// until release is called or the connection breaks. ok is false when someone
-// else holds it.
-func (db *DB) TryLock(ctx context.Context, class, key int32) (release func(), ok bool, err error) {
+// ErrLocked says that someone else holds a lock.
+var ErrLocked = errors.New("someone else holds the lock")
+
+// TryLock takes a lock that is held until Release is called or the connection
+// breaks; ErrLocked when someone else holds it.
+func (db *DB) TryLock(ctx context.Context, class, key int32) (*Lock, error) {
 	c, err := db.Acquire(ctx)
 	if err != nil {
-		return nil, false, fmt.Errorf("acquire for lock: %w", err)
+		return nil, fmt.Errorf("acquire for lock: %w", err)
 	}
+	var ok bool
 	if err := c.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, $2)", class, key).Scan(&ok); err != nil || !ok {
 		c.Release()
 		if err != nil {
-			return nil, false, fmt.Errorf("try lock: %w", err)
+			return nil, fmt.Errorf("try lock: %w", err)
 		}
-		return nil, false, nil
+		return nil, ErrLocked
 	}
-	l := &sessionLock{conn: c}
-	return func() {
-		l.once.Do(func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			defer cancel()
-			if _, err := l.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, $2)", class, key); err != nil {
-				// The session is in doubt: ending it is what releases the lock.
-				_ = l.conn.Conn().Close(ctx)
-			}
-			l.conn.Release()
-		})
-	}, true, nil
+	return &Lock{conn: c, class: class, key: key}, nil
+}
+
+// Held asks the server whether the session that holds the lock still lives. It
+// must not be called beside Release.
+func (l *Lock) Held(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return l.conn.Ping(ctx) == nil
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() {
+	l.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if _, err := l.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, $2)", l.class, l.key); err != nil {
+			// The session is in doubt: ending it is what releases the lock.
+			_ = l.conn.Conn().Close(ctx)
+		}
+		l.conn.Release()
+	})
 }

@@ -146,25 +146,28 @@ func TestTxRetriesDeadlock(t *testing.T) {
 func TestTryLock(t *testing.T) {
 	t.Parallel()
 	db := open(t)
-	release, ok, err := db.TryLock(t.Context(), pg.LockLeader, 1)
-	if err != nil || !ok {
-		t.Fatal(ok, err)
+	lock, err := db.TryLock(t.Context(), pg.LockLeader, 1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, ok, err := db.TryLock(t.Context(), pg.LockLeader, 1); ok || err != nil {
-		t.Error("taken twice", err)
+	if _, err := db.TryLock(t.Context(), pg.LockLeader, 1); !errors.Is(err, pg.ErrLocked) {
+		t.Errorf("a lock that is held: %v", err)
 	}
-	other, ok, err := db.TryLock(t.Context(), pg.LockLeader, 2)
-	if err != nil || !ok {
-		t.Fatal("another key is held", err)
+	other, err := db.TryLock(t.Context(), pg.LockLeader, 2)
+	if err != nil {
+		t.Fatal(err)
 	}
-	other()
-	release()
-	release() // once is enough, twice does no harm
-	again, ok, err := db.TryLock(t.Context(), pg.LockLeader, 1)
-	if err != nil || !ok {
-		t.Fatal("not given back", err)
+	other.Release()
+	if !lock.Held(t.Context()) {
+		t.Error("not held")
 	}
-	again()
+	lock.Release()
+	lock.Release() // harmless
+	again, err := db.TryLock(t.Context(), pg.LockLeader, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Release()
 }
 
 func TestListen(t *testing.T) {

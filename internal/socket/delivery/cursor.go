@@ -1,9 +1,32 @@
 package delivery
 
 import (
+	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 )
+
+// stream is a log of its own numbers.
+type stream struct {
+	id    int64
+	class Class
+	kind  string
+	state string
+	// isCancelled is state as requests under way see it.
+	isCancelled atomic.Bool
+	sealed      bool  // nothing is added any more, and all of it has its number
+	tail        int64 // the last number that was handed to windows
+	// cursors are those of an operation's stream, which end with it.
+	cursors map[*cursor]struct{}
+}
+
+// operation tells whether the stream is one operation's: it can be paused, and
+// ends.
+func (st *stream) operation() bool { return st.id >= firstOperation }
+
+// tombstones is the stream of what was deleted and undone.
+const tombstones = 4
 
 // row is an activity of the log. It is shared by all windows that it is in.
 type row struct {
@@ -18,7 +41,8 @@ type row struct {
 	actorID     string
 	object      string
 	hasBody     bool
-	body        []byte // empty: blanked, or not read yet
+	body        []byte    // empty: blanked, or not read yet
+	handed      time.Time // of a live row: when it was read from the log's end
 }
 
 // item is one delivery: a row for an endpoint.
@@ -38,7 +62,9 @@ type endpoint struct {
 	shared  bool
 	host    *host
 	goneAt  time.Time
-	cursors [classes]*cursor
+	lanes   [classes]*cursor
+	more    []*cursor          // of operations, and of tombstones
+	replay  *cursor            // of tombstones, while they are told; in more
 	busy    map[int64]struct{} // objects of what is under way
 	queued  map[int64]int      // objects of what is in windows, how often
 	chains  map[int64]*chain   // objects of what is tried again on its own
@@ -49,28 +75,50 @@ func newEndpoint(id int32, url string, shared bool, h *host) *endpoint {
 	return &endpoint{id: id, url: url, shared: shared, host: h, busy: map[int64]struct{}{}, queued: map[int64]int{}, chains: map[int64]*chain{}}
 }
 
-const (
-	goneShared = time.Hour // a server's, which may be misconfigured
-	goneOwn    = 24 * time.Hour
-)
+// all are the endpoint's cursors.
+func (e *endpoint) all() iter.Seq[*cursor] {
+	return func(yield func(*cursor) bool) {
+		for _, c := range e.lanes {
+			if c != nil && !yield(c) {
+				return
+			}
+		}
+		for _, c := range e.more {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// cursor is that of a stream; nil when there is none.
+func (e *endpoint) cursor(stream int64) *cursor {
+	if stream < classes {
+		return e.lanes[stream]
+	}
+	for _, c := range e.more {
+		if c.st.id == stream {
+			return c
+		}
+	}
+	return nil
+}
+
+// goneFor is how long nothing is sent to an inbox that said that it does not
+// exist.
+const goneFor = 24 * time.Hour
 
 // gone tells whether the inbox said lately that it does not exist.
 func (e *endpoint) gone(now time.Time) bool {
-	if e.goneAt.IsZero() {
-		return false
-	}
-	if e.shared {
-		return now.Sub(e.goneAt) < goneShared
-	}
-	return now.Sub(e.goneAt) < goneOwn
+	return !e.goneAt.IsZero() && now.Sub(e.goneAt) < goneFor
 }
 
 // cursor is how far an endpoint has come in a stream. What is read and what is
 // acked are apart: the next read goes on from read, never from the mark.
 type cursor struct {
-	e      *endpoint
-	stream int64
-	class  Class
+	e     *endpoint
+	st    *stream
+	class Class
 
 	queue  []*item            // not begun, by number
 	flying map[int64]*item    // under way
@@ -79,27 +127,66 @@ type cursor struct {
 	read   int64              // all up to here was looked at; only when not caught
 	caught bool               // everything of the stream was looked at
 	faults map[int64]int      // answers 5xx to one number
+	single int                // items in chains
 	epoch  int                // changes when the window is dropped
 	acked  int64              // the mark as it is stored
 
 	filling bool // in refills, or being refilled
 	active  bool // in its host's list
 	skipped int64
+	over    bool // it was removed: its operation has ended
 }
 
-func (d *dispatcher) newCursor(e *endpoint, stream, acked int64) *cursor {
-	c := &cursor{e: e, stream: stream, class: Class(stream), read: acked, acked: acked,
+func (d *dispatcher) newCursor(e *endpoint, st *stream, acked int64) *cursor {
+	c := &cursor{e: e, st: st, class: st.class, read: acked, acked: acked,
 		flying: map[int64]*item{}, done: map[int64]struct{}{}, faults: map[int64]int{}}
-	c.caught = acked >= d.tails[stream]
-	e.cursors[stream] = c
+	c.caught = acked >= st.tail
+	if st.id < classes {
+		e.lanes[st.id] = c
+		return c
+	}
+	e.more = append(e.more, c)
+	if st.id == tombstones {
+		e.replay = c
+	}
+	st.cursors[c] = struct{}{}
+	if st.state == "cancelled" {
+		d.cancel(c)
+	}
 	return c
+}
+
+// ended tells whether nothing will ever be left for the cursor to do.
+func (d *dispatcher) ended(c *cursor) bool {
+	if c.st.id < classes || c.single > 0 || len(c.flying) > 0 {
+		return false
+	}
+	return (c.st.sealed || c.st.id == tombstones) && d.mark(c) >= c.st.tail
+}
+
+// remove forgets a cursor that has ended.
+func (d *dispatcher) remove(c *cursor) {
+	c.over = true
+	delete(c.st.cursors, c)
+	c.e.more = slices.DeleteFunc(c.e.more, func(o *cursor) bool { return o == c })
+	if c.e.replay == c {
+		c.e.replay = nil
+		d.wake(c.e.host) // what was held back for it
+	}
+}
+
+// cancel passes all that waits for a cursor.
+func (d *dispatcher) cancel(c *cursor) {
+	d.dropWindow(c)
+	c.caught, c.read = true, max(c.read, c.st.tail)
+	d.dirty[c] = struct{}{}
 }
 
 // mark is the number up to which all that was for the endpoint is done.
 func (d *dispatcher) mark(c *cursor) int64 {
 	m := c.read
 	if c.caught {
-		m = max(m, d.tails[c.stream])
+		m = max(m, c.st.tail)
 	}
 	if len(c.queue) > 0 {
 		m = min(m, c.queue[0].row.seq-1)
@@ -162,18 +249,13 @@ func (d *dispatcher) dropWindow(c *cursor) {
 	}
 	c.queue, c.again = nil, nil
 	c.epoch++
-	c.read, c.caught = m, m >= d.tails[c.stream]
+	c.read, c.caught = m, m >= c.st.tail
 }
 
 // pass ends all that waits for an endpoint.
 func (d *dispatcher) pass(e *endpoint) {
-	for _, c := range e.cursors {
-		if c == nil {
-			continue
-		}
-		d.dropWindow(c)
-		c.caught, c.read = true, max(c.read, d.tails[c.stream])
-		d.dirty[c] = struct{}{}
+	for c := range e.all() {
+		d.cancel(c)
 	}
 	for _, ch := range e.chains {
 		for len(ch.items) > 0 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"buttersc.one/oven/internal/lib/ap"
 )
 
 // timeout of one delivery, both knocks of a Poster included.
@@ -17,7 +19,8 @@ const (
 	taken   verdict = iota // the endpoint has it
 	nothing                // there was nothing to send
 	refused                // never again: the activity's fault
-	single                 // the activity is tried again on its own, the others go on
+	denied                 // 401, 403: the activity is tried again on its own, the others go on
+	single                 // so is this one, which is nobody's fault or ours
 	goneNow                // the inbox does not exist
 	down                   // the host's fault: all wait
 	broken                 // our own fault: try again soon
@@ -29,6 +32,7 @@ type outcome struct {
 	reason     string
 	retryAfter time.Duration
 	answered   bool // down: the host answered 5xx, which one activity may cause
+	page       bool // taken, with a page
 }
 
 func (d *dispatcher) deliver(it *item) {
@@ -49,7 +53,7 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 			o = outcome{verdict: single, reason: fmt.Sprint("panic: ", v)}
 		}
 	}()
-	if len(r.body) == 0 || d.s.cfg.Drop(e.host.name) || (r.typ != "Delete" && r.typ != "Undo" && d.s.blanked.has(r.object)) {
+	if len(r.body) == 0 || d.s.cfg.Drop(e.host.name) || it.c.cancelled() || (r.typ != "Delete" && r.typ != "Undo" && d.s.blanked.has(r.object)) {
 		return outcome{verdict: nothing}
 	}
 	ctx, cancel := context.WithTimeout(d.posting, timeout)
@@ -69,6 +73,9 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 	if it.c.class >= Background {
 		key.Signer = gated{key.Signer, d.gate}
 	}
+	if !r.handed.IsZero() {
+		key.Signer = timed{key.Signer, func() { d.load.saw(time.Since(r.handed)) }}
+	}
 	a, err := d.s.cfg.Poster.Post(ctx, e.url, r.body, key)
 	if err != nil {
 		if d.posting.Err() != nil {
@@ -84,14 +91,16 @@ func judge(a Answer) outcome {
 	reason := fmt.Sprintf("answered %d", a.Status)
 	switch {
 	case a.Status >= 200 && a.Status < 300:
-		return outcome{verdict: taken}
+		return outcome{verdict: taken, page: a.HTML}
 	case a.Status == 404 || a.Status == 410:
 		return outcome{verdict: goneNow, reason: reason}
 	case a.Status == 408 || a.Status == 425 || a.Status == 429 || a.Status >= 500:
 		return outcome{verdict: down, reason: reason, retryAfter: a.RetryAfter, answered: a.Status >= 500 && a.RetryAfter == 0}
-	case a.Status == 401 || a.Status == 403 || a.Status < 400:
-		// Often the host could not fetch our key just now; a redirect that the
-		// Poster did not follow may be a mistake of the moment.
+	case a.Status == 401 || a.Status == 403:
+		// Often the host could not fetch our key just now.
+		return outcome{verdict: denied, reason: reason}
+	case a.Status < 400:
+		// A redirect that the Poster did not follow may be a mistake of the moment.
 		return outcome{verdict: single, reason: reason}
 	}
 	return outcome{verdict: refused, reason: reason}
@@ -107,14 +116,19 @@ func (d *dispatcher) finish(it *item, o outcome) {
 	now := d.s.now()
 	took := now.Sub(it.began)
 	delete(e.busy, it.row.key)
+	delete(d.flights, it)
 	if it.chain == nil {
 		delete(c.flying, it.row.seq)
 	}
 	h.flying--
+	h.slow = min(h.slow, h.flying)
 	d.flying--
 	d.flyingBy[c.class]--
 	if c.class == Bulk {
 		h.flyingBulk--
+	}
+	if c.class >= Background {
+		h.deficit = max(h.deficit+h.cost()-min(took, maxCost), -maxCost)
 	}
 	if it.probing {
 		it.probing, h.probing = false, false
@@ -125,24 +139,33 @@ func (d *dispatcher) finish(it *item, o outcome) {
 			d.enqueue(h)
 		}
 	}
+	if h.lost || c.over {
+		return // another node's matter now, or nobody's
+	}
 	switch o.verdict {
 	case taken:
 		d.settle(it)
 		d.good(h, took)
+		d.retries.earn(now)
+		if o.page {
+			d.lookInto(h)
+		}
 	case nothing:
 		d.settle(it)
 	case refused:
 		d.refuse(it, o.reason)
-		d.good(h, took)
+		d.refusing(h, it.period, took, o.reason, false)
 	case goneNow:
-		d.settle(it)
-		e.goneAt = now
-		d.goneDirty[e] = struct{}{}
-		h.lastError = o.reason
-		d.pass(e)
-		d.good(h, took)
+		d.goneInbox(it, took, o.reason)
+	case denied:
+		if h.refusingSince.IsZero() {
+			d.except(it, o.reason)
+		} else {
+			d.putBack(it)
+		}
+		d.refusing(h, it.period, took, o.reason, true)
 	case single:
-		d.good(h, took)
+		d.answered(h, took)
 		d.except(it, o.reason)
 	case down:
 		if o.answered {
@@ -162,13 +185,103 @@ func (d *dispatcher) finish(it *item, o outcome) {
 	case aborted:
 		d.putBack(it)
 	}
-	for _, c := range e.cursors {
-		if c != nil {
-			d.activate(c)
-		}
+	for c := range e.all() {
+		d.activate(c)
 	}
 	d.enqueue(h)
 }
+
+// goneInbox notes that an inbox does not exist. An account may have gone, and
+// then nothing more is for it; a whole server that says so may be misconfigured,
+// so what is for it waits until it has said it for two days.
+func (d *dispatcher) goneInbox(it *item, took time.Duration, reason string) {
+	e, h := it.c.e, it.c.e.host
+	first := e.goneAt.IsZero() && h.goneSince.IsZero()
+	if e.shared {
+		d.putBack(it)
+		if d.goneHost(h, it.period, reason) {
+			e.goneAt = d.s.now()
+			d.goneDirty[e] = struct{}{}
+			d.pass(e)
+		}
+	} else {
+		d.settle(it)
+		e.goneAt = d.s.now()
+		d.goneDirty[e] = struct{}{}
+		h.lastError = reason
+		d.pass(e)
+		d.answered(h, took)
+	}
+	if first {
+		d.under.Go(func() { d.askMoved(e) })
+	}
+}
+
+// Whatever waits for the old address then waits for the new one.
+const sqlMoveEndpoint = `
+UPDATE fed_endpoint SET url = $2, gone_at = NULL WHERE endpoint_id = $1 AND NOT EXISTS (SELECT FROM fed_endpoint WHERE url = $2)`
+
+// askMoved looks for an inbox that took the place of one that is gone.
+func (d *dispatcher) askMoved(e *endpoint) {
+	ctx, cancel := context.WithTimeout(d.posting, timeout)
+	defer cancel()
+	to := d.s.cfg.Moved(ctx, e.url)
+	if host, err := ap.Host(to); to == "" || to == e.url || err != nil || host != e.host.name {
+		return
+	}
+	tag, err := d.s.db.Exec(ctx, sqlMoveEndpoint, e.id, to)
+	if err != nil {
+		d.s.log.Warn("an inbox that moved", "from", e.url, "to", to, "err", err)
+		return
+	}
+	d.s.book.forget()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := e.host
+	if h.lost {
+		return
+	}
+	if tag.RowsAffected() > 0 {
+		e.url, e.goneAt = to, time.Time{}
+	} else {
+		// The new one is known and has its own backlog.
+		e.goneAt = d.s.now()
+		d.pass(e)
+	}
+	d.goneDirty[e] = struct{}{}
+	h.goneSince, h.goneProbes, h.nextTry = time.Time{}, 0, time.Time{}
+	d.hostsDirty[h] = struct{}{}
+	d.wake(h)
+	d.pump()
+}
+
+// lookEvery bounds how often a host is looked into.
+const lookEvery = 24 * time.Hour
+
+// lookInto asks whether a server of the fediverse is still at a host whose inbox
+// answers with pages: a parked domain takes everything.
+func (d *dispatcher) lookInto(h *host) {
+	now := d.s.now()
+	if h.checking || !h.pageAt.IsZero() && now.Sub(h.pageAt) < lookEvery {
+		return
+	}
+	h.checking, h.pageAt = true, now
+	d.under.Go(func() {
+		alive := d.s.cfg.Alive(d.posting, h.name)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		h.checking = false
+		if !alive && d.posting.Err() == nil && !h.lost {
+			h.fails = max(h.fails, openAfter)
+			d.bad(h, h.period, "its inbox answers with pages, and no server of the fediverse is there", 0)
+			h.pageAt = time.Time{} // asked again with the next one it takes
+		}
+	})
+}
+
+// cancelled tells whether the cursor's operation was. It may be called without
+// the lock: what is missed is sent.
+func (c *cursor) cancelled() bool { return c.st.isCancelled.Load() }
 
 // settle notes that nothing is left to do with an item.
 func (d *dispatcher) settle(it *item) {

@@ -76,12 +76,15 @@ type Message struct {
 	Extra []Inbox
 	// To takes the place of Audience: who got an earlier message. Extra is added.
 	To *Recipients
+	// Stream is an operation's own (Open), of class Bulk. 0: the lane of Class.
+	Stream int64
 }
 
 // Answer is what an inbox said.
 type Answer struct {
 	Status     int
 	RetryAfter time.Duration // 0: none
+	HTML       bool          // a page came: perhaps nobody but a parked domain answers
 }
 
 // Poster makes the request, signed with key when it is sent. An error means
@@ -100,15 +103,24 @@ type Config struct {
 	Drop   func(host string) bool // nil: nobody. Tells that a host is not to be spoken with; must be quick
 	// SelfHost is this server's authority: nothing is sent to it.
 	SelfHost string
+	// Tombstone renders the Delete of an object by a local actor from what is kept
+	// for long, the ids.
+	Tombstone func(actorID, activityID, object string) []byte
+	// Alive tells whether a server of the fediverse is at the host; asked when its
+	// inboxes answer with pages. nil: yes.
+	Alive func(ctx context.Context, host string) bool
+	// Moved asks, after an inbox said that it does not exist, for the one that took
+	// its place; "" when none is known. nil: nobody knows.
+	Moved func(ctx context.Context, inbox string) string
 
-	Slots      int           // requests at a time; 0: 512
+	Slots      int           // requests at a time; 0: 2048
 	BulkRate   float64       // bulk requests a second and host; 0: 10, negative: no limit
 	Backoff    time.Duration // of the first failure, doubled by each; 0: 1 s
 	FlushEvery time.Duration // how often acks are written; 0: 250 ms
+	Retries    int           // that may be saved up, over all hosts; 0: 200
 }
 
 const (
-	maxBackoff    = time.Hour
 	maxRetryAfter = 24 * time.Hour
 	flushAcks     = 512 // acks that are written without waiting for FlushEvery
 	// grace is for the requests under way when Run is told to end.
@@ -119,6 +131,10 @@ const (
 var (
 	ErrNoKey  = errors.New("the actor has no key")
 	ErrNoHost = errors.New("nothing is delivered to that host")
+	// ErrStreams says that as many operations as may are being written.
+	ErrStreams = errors.New("too many operations at a time")
+	// ErrStream says that a stream does not exist or takes nothing more.
+	ErrStream = errors.New("the stream is closed")
 )
 
 // Service is the package's door.
@@ -133,6 +149,8 @@ type Service struct {
 	known   known
 	days    days
 	blanked blanked
+	deletes deletes
+	heard   heard
 
 	mu sync.Mutex  // guards d
 	d  *dispatcher // nil while another process, or nobody, delivers
@@ -153,13 +171,22 @@ func New(cfg Config) *Service {
 		cfg.Drop = func(string) bool { return false }
 	}
 	if cfg.Slots <= 0 {
-		cfg.Slots = 512
+		cfg.Slots = 2048
+	}
+	if cfg.Alive == nil {
+		cfg.Alive = func(context.Context, string) bool { return true }
+	}
+	if cfg.Moved == nil {
+		cfg.Moved = func(context.Context, string) string { return "" }
 	}
 	if cfg.BulkRate == 0 {
 		cfg.BulkRate = 10
 	}
 	if cfg.Backoff <= 0 {
 		cfg.Backoff = time.Second
+	}
+	if cfg.Retries <= 0 {
+		cfg.Retries = 200
 	}
 	if cfg.FlushEvery <= 0 {
 		cfg.FlushEvery = 250 * time.Millisecond

@@ -172,7 +172,7 @@ func newRig(t testing.TB, d *pg.DB, f *fleet, change ...func(*delivery.Config)) 
 		t.Fatal(err)
 	}
 	cfg := delivery.Config{DB: d, Box: b, Poster: f, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), SelfHost: "self.example",
-		Backoff: 20 * time.Millisecond, BulkRate: -1}
+		Backoff: 20 * time.Millisecond, BulkRate: -1, Retries: 1_000_000}
 	if testing.Verbose() {
 		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
@@ -239,9 +239,12 @@ func (r *rig) settle(t testing.TB) {
 	})
 }
 
+// waitFor is longer than anything takes on a busy machine.
+var waitFor = 60 * time.Second
+
 func wait(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(waitFor); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("timed out: %s", what)
 		}

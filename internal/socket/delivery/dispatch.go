@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"sync"
 	"time"
-
-	"buttersc.one/oven/internal/lib/pg"
 )
 
 const (
@@ -20,10 +18,11 @@ const (
 	clogFor  = 30 * time.Second
 )
 
-// dispatcher delivers. All that it holds can be read again from the tables; it
-// is thrown away when it ends.
+// dispatcher delivers to the hosts of this process's shards. All that it holds
+// can be read again from the tables; it is thrown away when it ends.
 type dispatcher struct {
 	s       *Service
+	member  *member
 	end     context.CancelFunc // ends run
 	discard bool               // ends without writing what it knows
 	done    chan struct{}
@@ -33,19 +32,31 @@ type dispatcher struct {
 	under   sync.WaitGroup // requests
 	gate    chan struct{}  // signatures of the lower lanes
 
+	// handing is held while new rows are handed to windows, and while cursors are
+	// read and taken up: a row must not come between the two, or the cursor that it
+	// would begin would stand in the place of one that is behind.
+	handing sync.Mutex
+
 	mu        sync.Mutex
 	stopping  bool
+	shards    shards
 	hosts     map[int32]*host
 	byName    map[string]*host
 	endpoints map[int32]*endpoint
-	tails     map[int64]int64 // last number handed to windows, by stream
+	foreign   map[int32]struct{} // endpoints of other nodes' shards
+	streams   map[int64]*stream
 	rings     [classes]ring
 	turn      int // of the two lower classes
 	flying    int
 	flyingBy  [classes]int
+	flights   map[*item]struct{}
+	slow      int // flights that have lasted long, at the last look
 	probes    int
-	held      []*host // wait for a probe to end
+	held      []*host   // wait for a probe to end
+	early     []*cursor // wait for the log's end to be read
 	chains    map[*chain]struct{}
+	retries   budget
+	load      load
 
 	fill    *sync.Cond // on mu: there are refills
 	refills [classes][]*cursor
@@ -55,21 +66,23 @@ type dispatcher struct {
 	saveNow chan struct{} // acks are many
 }
 
-func newDispatcher(s *Service) *dispatcher {
+func newDispatcher(s *Service, m *member) *dispatcher {
+	now := s.now()
 	d := &dispatcher{
-		s: s, done: make(chan struct{}),
+		s: s, member: m, done: make(chan struct{}),
 		gate:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		hosts: map[int32]*host{}, byName: map[string]*host{}, endpoints: map[int32]*endpoint{},
-		tails: map[int64]int64{}, chains: map[*chain]struct{}{},
-		unsaved: newUnsaved(s.now()), saveNow: make(chan struct{}, 1),
+		hosts: map[int32]*host{}, byName: map[string]*host{}, endpoints: map[int32]*endpoint{}, foreign: map[int32]struct{}{},
+		streams: map[int64]*stream{}, chains: map[*chain]struct{}{}, flights: map[*item]struct{}{},
+		shards: newShards(), retries: newBudget(s.cfg.Retries, now), load: newLoad(s.cfg.Slots),
+		unsaved: newUnsaved(now), saveNow: make(chan struct{}, 1),
 	}
 	d.fill = sync.NewCond(&d.mu)
 	return d
 }
 
 // Run sequences and delivers until ctx ends; then it finishes, within 8 s, the
-// requests that are under way. One process of those that run on a database
-// delivers, and another takes over when it ends.
+// requests that are under way. The processes that run on a database share the
+// hosts among them, and take over from one that ends.
 func (s *Service) Run(ctx context.Context) error {
 	for _, t := range []time.Time{s.now(), s.now().AddDate(0, 0, 1)} {
 		if err := s.ensureDay(ctx, t); err != nil && ctx.Err() == nil {
@@ -80,31 +93,33 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.seq.Run(ctx) })
 	wg.Go(func() { s.keepPartitions(ctx) })
 	for ctx.Err() == nil {
-		if err := s.lead(ctx); err != nil && ctx.Err() == nil {
+		if err := s.deliver(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("delivery", "err", err)
+			sleep(ctx, time.Second)
 		}
-		sleep(ctx, time.Second)
 	}
 	wg.Wait()
 	return nil
 }
 
-// lead delivers while this process holds the lock. nil also means that another
-// one holds it.
-func (s *Service) lead(ctx context.Context) error {
-	release, ok, err := s.db.TryLock(ctx, pg.LockLeader, dispatchLock)
-	if err != nil || !ok {
+// deliver joins those who deliver and does its share, until ctx ends or the
+// membership is lost.
+func (s *Service) deliver(ctx context.Context) error {
+	m, err := s.join(ctx)
+	if err != nil {
 		return err
 	}
-	defer release()
-	for ctx.Err() == nil {
-		d := newDispatcher(s)
-		if err := d.load(ctx); err != nil {
-			return fmt.Errorf("load: %w", err)
-		}
+	defer m.leave()
+	for ctx.Err() == nil && m.alive() {
+		d := newDispatcher(s, m)
 		inner, end := context.WithCancel(ctx)
 		d.end = end
 		d.posting, d.abort = context.WithCancel(context.WithoutCancel(ctx))
+		if err := d.begun(ctx); err != nil {
+			end()
+			d.abort()
+			return fmt.Errorf("load: %w", err)
+		}
 		s.mu.Lock()
 		s.d = d
 		s.mu.Unlock()
@@ -117,6 +132,20 @@ func (s *Service) lead(ctx context.Context) error {
 	return nil
 }
 
+// begun reads where the streams are and takes the first shards.
+func (d *dispatcher) begun(ctx context.Context) error {
+	heads, err := readHeads(ctx, d.s.db)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	for _, h := range heads {
+		d.know(h).tail = h.Seq
+	}
+	d.mu.Unlock()
+	return d.share(ctx)
+}
+
 func (d *dispatcher) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.tail(ctx) })
@@ -125,12 +154,7 @@ func (d *dispatcher) run(ctx context.Context) {
 	}
 	wg.Go(func() { d.saver(ctx) })
 	wg.Go(func() { d.watch(ctx) })
-	d.mu.Lock()
-	for _, h := range d.hosts {
-		d.wake(h)
-	}
-	d.pump()
-	d.mu.Unlock()
+	wg.Go(func() { d.keepShards(ctx) })
 
 	<-ctx.Done()
 	d.mu.Lock()
@@ -146,7 +170,8 @@ func (d *dispatcher) run(ctx context.Context) {
 	d.end()
 }
 
-// land waits for the requests under way and writes down what is done.
+// land waits for the requests under way, writes down what is done and gives the
+// shards back.
 func (d *dispatcher) land(discard bool) {
 	finished := make(chan struct{})
 	go func() { d.under.Wait(); close(finished) }()
@@ -170,32 +195,45 @@ func (d *dispatcher) land(discard bool) {
 	d.mu.Unlock()
 	if err := d.save(ctx); err != nil {
 		d.s.log.Warn("acks were not written; they are delivered again", "err", err)
+		return
+	}
+	if err := d.releaseAll(ctx); err != nil {
+		d.s.log.Warn("shards were not given back; others wait for the lease to end", "err", err)
 	}
 }
 
 const (
 	watchEvery = 200 * time.Millisecond
-	pauseEvery = 2 * time.Second
+	stateEvery = 2 * time.Second
 	idleEvery  = 5 * time.Minute
 )
 
 // watch does what is due by the clock: single activities that are tried again,
-// hosts paused by another process, hosts whose timer a jump of the clock upset.
+// requests that have become slow, hosts paused by another process, hosts whose
+// timer a jump of the clock upset, operations that are over.
 func (d *dispatcher) watch(ctx context.Context) {
-	var pauses, idle time.Duration
+	var states, idle time.Duration
 	for sleep(ctx, watchEvery) {
-		if pauses += watchEvery; pauses >= pauseEvery {
-			pauses = 0
-			if err := d.readPaused(ctx); err != nil && ctx.Err() == nil {
-				d.s.log.Warn("paused hosts", "err", err)
+		if states += watchEvery; states >= stateEvery {
+			states = 0
+			if err := d.readStates(ctx); err != nil && ctx.Err() == nil {
+				d.s.log.Warn("states of hosts", "err", err)
+			}
+			if err := d.replays(ctx); err != nil && ctx.Err() == nil {
+				d.s.log.Warn("tell what was deleted", "err", err)
+			}
+			if err := d.s.finish(ctx); err != nil && ctx.Err() == nil {
+				d.s.log.Warn("operations", "err", err)
 			}
 		}
 		d.mu.Lock()
 		d.retryDue()
-		if pauses == 0 {
+		d.countSlow()
+		d.load.adjust(watchEvery)
+		if states == 0 {
 			now := d.s.now()
 			for _, h := range d.hosts {
-				if h.fails > 0 && h.flying == 0 && !now.Before(h.nextTry) {
+				if h.waits() && h.flying == 0 && !now.Before(h.nextTry) {
 					d.wake(h)
 				}
 			}
@@ -214,8 +252,8 @@ func (d *dispatcher) watch(ctx context.Context) {
 // for them.
 func (d *dispatcher) passIdle() {
 	for _, e := range d.endpoints {
-		for _, c := range e.cursors {
-			if c != nil && d.mark(c) > c.acked {
+		for c := range e.all() {
+			if d.mark(c) > c.acked || d.ended(c) {
 				d.dirty[c] = struct{}{}
 			}
 		}

@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"context"
 	"math/bits"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -17,12 +19,32 @@ const (
 	// heardEvery bounds how often a host that speaks and does not listen is asked
 	// because of that.
 	heardEvery = 30 * time.Second
+
+	// A host that fails is asked at least every hour; one that has slept for a
+	// day, every six. After seven days it is dead: operations pass it by, and what
+	// it missed longer ago than the log reaches, it is told in short.
+	maxBackoff  = time.Hour
+	asleepAfter = 24 * time.Hour
+	maxAsleep   = 6 * time.Hour
+	deadAfter   = 7 * 24 * time.Hour
+
+	// refusingAfter activities in a row, or an hour of nothing but 401 and 403, a
+	// host is taken for refusing everything.
+	refusingAfter = 20
+	deniedFor     = time.Hour
+	maxRefusing   = 24 * time.Hour
+
+	// A shared inbox that is gone is asked goneProbes times in goneWithin.
+	goneProbes = 3
+	goneWithin = 48 * time.Hour
 )
 
 // host is an authority: what fails fails for all its inboxes.
 type host struct {
 	id        int32
 	name      string
+	shard     int16
+	lost      bool // another node's now
 	endpoints []*endpoint
 
 	fails       int // in a row
@@ -35,27 +57,58 @@ type host struct {
 	lastRefused string
 	paused      bool
 
+	refusals      int       // in a row
+	deniedSince   time.Time // nothing but 401 and 403 since
+	refusingSince time.Time
+	goneSince     time.Time
+	goneProbes    int
+	replaySince   time.Time
+	told          bool      // Retry-After is why it waits
+	missed        bool      // it was away for long: what is no longer in the log, it has missed
+	pageAt        time.Time // when a page was last looked into
+	checking      bool
+
 	probing    bool
 	limit      float64 // requests at a time
 	ewma       time.Duration
+	deficit    time.Duration // of slot time, in the lower lanes
 	flying     int
+	slow       int // of those, at the last look
 	flyingBulk int
 	history    uint32 // the last results, 1 = failed
 	results    int
 	bulkAt     time.Time // when the next bulk request may begin
 	bulkArmed  bool
 	heardAt    time.Time
-	timer      *time.Timer
+	// heardElsewhere is the database's time of when it spoke to another node.
+	heardElsewhere time.Time
+	timer          *time.Timer
 
 	queued [classes]bool      // in the ring
 	active [classes][]*cursor // with items to look at
 	saved  time.Time          // lastOK as it is stored
 }
 
-func newHost(id int32, name string) *host { return &host{id: id, name: name, limit: firstOf} }
+func newHost(id int32, name string, shard int16) *host {
+	return &host{id: id, name: name, shard: shard, limit: firstOf}
+}
 
 // isOpen: the breaker lets one request at a time pass, and only after nextTry.
-func (h *host) isOpen() bool { return h.fails >= openAfter }
+func (h *host) isOpen() bool {
+	return h.fails >= openAfter || !h.refusingSince.IsZero() || !h.goneSince.IsZero()
+}
+
+// waits tells whether the host is not simply up.
+func (h *host) waits() bool { return h.fails > 0 || h.isOpen() || h.told }
+
+// asleep tells whether the host has failed for so long that bulk can wait.
+func (h *host) asleep(now time.Time) bool {
+	return !h.failSince.IsZero() && now.Sub(h.failSince) >= asleepAfter
+}
+
+func (h *host) dead(now time.Time) bool {
+	return !h.failSince.IsZero() && now.Sub(h.failSince) >= deadAfter
+}
 
 // takes tells whether windows are kept for the host.
 func (h *host) takes(now time.Time) bool {
@@ -83,7 +136,7 @@ func (d *dispatcher) arm(h *host, t time.Time) {
 // tried.
 func (d *dispatcher) wake(h *host) {
 	now := d.s.now()
-	if h.paused || d.stopping {
+	if h.paused || h.lost || d.stopping {
 		return
 	}
 	if now.Before(h.nextTry) {
@@ -91,29 +144,40 @@ func (d *dispatcher) wake(h *host) {
 		return
 	}
 	for _, e := range h.endpoints {
-		for _, c := range e.cursors {
-			if c != nil {
-				d.refill(c)
-				d.activate(c)
-			}
+		for c := range e.all() {
+			d.refill(c)
+			d.activate(c)
 		}
 	}
 	d.enqueue(h)
 }
 
-// good notes that the host answered.
+// good notes that the host took something.
 func (d *dispatcher) good(h *host, took time.Duration) {
 	now := d.s.now()
-	h.history <<= 1
-	h.results++
-	h.lastOK = now
-	if h.fails > 0 {
-		h.fails, h.failSince, h.nextTry = 0, time.Time{}, time.Time{}
+	h.refusals, h.deniedSince = 0, time.Time{}
+	d.answered(h, took)
+	if h.fails > 0 || h.isOpen() || h.told {
+		h.missed = h.missed || h.asleep(now)
+		if h.dead(now) {
+			h.replaySince = h.failSince.AddDate(0, 0, -1)
+		}
+		h.fails, h.failSince, h.nextTry, h.told = 0, time.Time{}, time.Time{}, false
+		h.refusingSince, h.goneSince, h.goneProbes = time.Time{}, time.Time{}, 0
 		h.history, h.results = 0, 0
 		h.limit = 1 // slow start
 		d.hostsDirty[h] = struct{}{}
 		d.wake(h)
-	} else if h.ewma > 0 && took > 3*h.ewma && took > 250*time.Millisecond {
+	}
+}
+
+// answered notes that an answer came, whatever it says of the activity.
+func (d *dispatcher) answered(h *host, took time.Duration) {
+	now := d.s.now()
+	h.history <<= 1
+	h.results++
+	h.lastOK = now
+	if h.ewma > 0 && took > 3*h.ewma && took > 250*time.Millisecond {
 		h.limit = max(1, h.limit/2)
 	} else {
 		h.limit = min(mostOf, h.limit+1/h.limit)
@@ -145,13 +209,77 @@ func (d *dispatcher) bad(h *host, period int, reason string, retryAfter time.Dur
 		if h.results >= sampled && bits.OnesCount32(h.history&(1<<sampled-1)) >= sampled/2 {
 			h.fails = max(h.fails, openAfter)
 		}
-		h.nextTry = now.Add(jitter(d.s.cfg.Backoff, h.fails-1))
+		most := maxBackoff
+		if h.asleep(now) {
+			most = maxAsleep
+		}
+		h.nextTry = now.Add(jitter(d.s.cfg.Backoff, h.fails-1, most))
 	}
 	if retryAfter > 0 {
+		h.told = true
 		if t := now.Add(min(retryAfter, maxRetryAfter)); t.After(h.nextTry) {
 			h.nextTry = t
 		}
 	}
+	d.rest(h)
+}
+
+// refusing notes that the host would not have an activity. It did answer; but
+// one who refuses everything, or everybody, is asked no more than now and then,
+// and what is for it waits.
+func (d *dispatcher) refusing(h *host, period int, took time.Duration, reason string, denied bool) {
+	now := d.s.now()
+	d.answered(h, took)
+	h.refusals++
+	h.lastError = reason
+	if !denied {
+		h.deniedSince = time.Time{}
+	} else if h.deniedSince.IsZero() {
+		h.deniedSince = now
+	}
+	if h.refusals < refusingAfter && (h.deniedSince.IsZero() || now.Sub(h.deniedSince) < deniedFor) {
+		if h.fails > 0 { // it is there again, at least
+			h.fails, h.failSince, h.nextTry = 0, time.Time{}, time.Time{}
+			d.hostsDirty[h] = struct{}{}
+		}
+		return
+	}
+	if h.refusingSince.IsZero() {
+		h.refusingSince = now
+		h.fails = 0
+	}
+	if period == h.period {
+		h.fails++
+		h.period++
+		h.nextTry = now.Add(spread(time.Hour, h.fails-1, maxRefusing))
+	}
+	d.rest(h)
+}
+
+// goneHost notes that the shared inbox says that it does not exist; true when
+// it has said so often and long enough.
+func (d *dispatcher) goneHost(h *host, period int, reason string) bool {
+	now := d.s.now()
+	h.lastError = reason
+	if h.goneSince.IsZero() {
+		h.goneSince = now
+	}
+	if period == h.period {
+		h.period++
+		h.goneProbes++
+	}
+	over := h.goneProbes >= goneProbes && now.Sub(h.goneSince) >= goneWithin
+	if over {
+		h.nextTry = now.Add(goneFor)
+	} else {
+		h.nextTry = now.Add(spread(time.Hour, 3*(h.goneProbes-1), 40*time.Hour))
+	}
+	d.rest(h)
+	return over
+}
+
+// rest leaves a host alone until its next try.
+func (d *dispatcher) rest(h *host) {
 	d.hostsDirty[h] = struct{}{}
 	if h.isOpen() {
 		d.dropHost(h)
@@ -161,39 +289,80 @@ func (d *dispatcher) bad(h *host, period int, reason string, retryAfter time.Dur
 
 func (d *dispatcher) dropHost(h *host) {
 	for _, e := range h.endpoints {
-		for _, c := range e.cursors {
-			if c != nil {
-				d.dropWindow(c)
-			}
+		for c := range e.all() {
+			d.dropWindow(c)
 		}
 	}
 }
 
-// jitter is a random part of base·2^n, an hour at most: hosts that went away
-// together are not asked together.
-func jitter(base time.Duration, n int) time.Duration {
-	most := maxBackoff
-	if n < 30 && base<<n < maxBackoff && base<<n > 0 {
-		most = base << n
+func growing(base time.Duration, n int, most time.Duration) time.Duration {
+	if n < 30 && base<<n < most && base<<n > 0 {
+		return base << n
 	}
-	return time.Duration(rand.Int64N(int64(most)) + 1)
+	return most
 }
+
+// jitter is a random part of base·2^n, at most most: hosts that went away
+// together are not asked together.
+func jitter(base time.Duration, n int, most time.Duration) time.Duration {
+	return time.Duration(rand.Int64N(int64(growing(base, n, most))) + 1)
+}
+
+// spread is base·2^n, at most most, and up to a tenth more.
+func spread(base time.Duration, n int, most time.Duration) time.Duration {
+	t := growing(base, n, most)
+	return t + time.Duration(rand.Int64N(int64(t)/10+1))
+}
+
+// heard remembers, where another node delivers to a host, when it was told so.
+type heard struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func (h *heard) due(name string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.at == nil || len(h.at) > 100_000 {
+		h.at = map[string]time.Time{}
+	}
+	if now.Sub(h.at[name]) < heardEvery {
+		return false
+	}
+	h.at[name] = now
+	return true
+}
+
+const sqlHeard = `UPDATE fed_host SET heard_at = now() WHERE host = $1 AND (next_try > now() OR gone_since IS NOT NULL)`
 
 // Heard tells that a request from the host was verified: it is there, so what
 // waits for it is tried at once.
 func (s *Service) Heard(name string) {
 	d := s.dispatching()
-	if d == nil {
+	if d != nil {
+		d.mu.Lock()
+		h, all := d.byName[name], d.shards.all()
+		if h != nil {
+			d.heardFrom(h)
+		}
+		d.mu.Unlock()
+		if h != nil || all {
+			return
+		}
+	}
+	if !s.heard.due(name, s.now()) {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	h := d.byName[name]
-	if h == nil || d.stopping {
-		return
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := s.db.Exec(ctx, sqlHeard, name); err != nil {
+		s.log.Warn("a host that spoke", "err", err)
 	}
+}
+
+func (d *dispatcher) heardFrom(h *host) {
 	now := d.s.now()
-	if now.Sub(h.heardAt) < heardEvery {
+	if d.stopping || now.Sub(h.heardAt) < heardEvery {
 		return
 	}
 	for _, e := range h.endpoints {
@@ -203,7 +372,7 @@ func (s *Service) Heard(name string) {
 			h.heardAt = now
 		}
 	}
-	if h.fails > 0 && now.Before(h.nextTry) {
+	if h.waits() && now.Before(h.nextTry) {
 		h.heardAt = now
 		h.nextTry = now
 		d.wake(h)

@@ -43,6 +43,9 @@ func (d *dispatcher) enqueue(h *host) {
 // pump begins all that may be begun now. It is called, with mu held, after
 // everything that can make something possible.
 func (d *dispatcher) pump() {
+	if !d.shards.mayBegin() {
+		return
+	}
 	for !d.stopping && !d.clogged(d.s.now()) {
 		it := d.pick()
 		if it == nil {
@@ -55,11 +58,13 @@ func (d *dispatcher) pump() {
 // pick chooses the next item: the live lanes first, then the two lower ones by
 // 2 : 1, which leave slots to the live ones however much they have.
 func (d *dispatcher) pick() *item {
+	// Those that wait for slow hosts take no place of the others, as long as there
+	// are sockets.
 	slots := d.s.cfg.Slots
-	if d.flying >= slots {
+	if d.flying-d.slow >= slots || d.flying >= 2*slots {
 		return nil
 	}
-	for _, k := range []Class{Direct, Fanout} {
+	for _, k := range [...]Class{Direct, Fanout} {
 		if it := d.pickClass(k); it != nil {
 			return it
 		}
@@ -67,12 +72,12 @@ func (d *dispatcher) pick() *item {
 	if d.flyingBy[Background]+d.flyingBy[Bulk] >= max(1, slots*60/100) {
 		return nil
 	}
-	lower := []Class{Background, Bulk}
+	lower := [...]Class{Background, Bulk}
 	if d.turn%3 == 2 {
-		lower = []Class{Bulk, Background}
+		lower = [...]Class{Bulk, Background}
 	}
 	for _, k := range lower {
-		if k == Bulk && d.flyingBy[Bulk] >= max(1, slots*40/100) {
+		if k == Bulk && d.flyingBy[Bulk] >= d.load.bulk() {
 			continue
 		}
 		if it := d.pickClass(k); it != nil {
@@ -83,19 +88,42 @@ func (d *dispatcher) pick() *item {
 	return nil
 }
 
+// quantum of slot time a host of a lower lane is given a turn; what its requests
+// take is charged. A slow host so gets the same time as the others, not the same
+// number of requests.
+const (
+	quantum = 20 * time.Millisecond
+	maxCost = 10 * quantum
+)
+
+func (h *host) cost() time.Duration { return min(max(h.ewma, time.Millisecond), maxCost) }
+
 func (d *dispatcher) pickClass(k Class) *item {
 	r := &d.rings[k]
-	for n := len(r.hosts); n > 0; n-- {
-		h := r.pop()
-		h.queued[k] = false
-		// A host that may not, or has nothing that may, is put back by what
-		// changes that: an answer, a timer, a refill.
-		if !d.may(h, k) {
-			continue
+	for range 2*int(maxCost/quantum) + 1 {
+		poor := false
+		for n := len(r.hosts); n > 0; n-- {
+			h := r.pop()
+			h.queued[k] = false
+			// A host that may not, or has nothing that may, is put back by what
+			// changes that: an answer, a timer, a refill.
+			if !d.may(h, k) {
+				continue
+			}
+			if k >= Background {
+				if h.deficit = min(h.deficit+quantum, maxCost); h.deficit < h.cost() {
+					poor = true
+					d.enqueue(h)
+					continue
+				}
+			}
+			if it := d.pickHost(h, k); it != nil {
+				d.enqueue(h)
+				return it
+			}
 		}
-		if it := d.pickHost(h, k); it != nil {
-			d.enqueue(h)
-			return it
+		if !poor {
+			return nil
 		}
 	}
 	return nil
@@ -104,17 +132,29 @@ func (d *dispatcher) pickClass(k Class) *item {
 // may tells whether a request of lane k may be begun to the host.
 func (d *dispatcher) may(h *host, k Class) bool {
 	now := d.s.now()
-	if h.paused || now.Before(h.nextTry) {
+	if h.paused || h.lost || now.Before(h.nextTry) {
 		return false
 	}
+	if _, leaving := d.shards.leaving[h.shard]; leaving {
+		return false
+	}
+	if d.slow >= d.s.cfg.Slots*30/100 && (h.slow > 0 || now.Sub(h.lastOK) > time.Minute) {
+		return false // while so many do not answer, only who does; the next look at the slow ones wakes it
+	}
 	if h.isOpen() {
-		if h.probing || h.flying > 0 {
+		if h.probing || h.flying > 0 || k == Bulk && h.hasLive() {
 			return false
 		}
 		if d.probes >= maxProbes {
 			d.held = append(d.held, h)
 			return false
 		}
+	}
+	if h.waits() && !d.retries.has(now) {
+		d.arm(h, now.Add(time.Second))
+		return false
+	}
+	if h.isOpen() {
 		return true
 	}
 	limit := int(h.limit)
@@ -129,6 +169,16 @@ func (d *dispatcher) may(h *host, k Class) bool {
 		return false
 	}
 	return true
+}
+
+// hasLive tells whether something better than bulk can be asked with.
+func (h *host) hasLive() bool {
+	for k := Direct; k < Bulk; k++ {
+		if len(h.active[k]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // armBulk looks at a host's bulk lane again after its pause.
@@ -162,6 +212,14 @@ func (d *dispatcher) pickHost(h *host, k Class) *item {
 // pickCursor takes the first item of the window that no earlier one of its
 // object holds back.
 func (d *dispatcher) pickCursor(c *cursor) *item {
+	if c.over || c.st.state != "running" {
+		return nil // what resumes it activates it
+	}
+	// Who was away for long is first told what no longer is; only what is to them
+	// personally need not wait.
+	if r := c.e.replay; (r != nil || !c.e.host.replaySince.IsZero()) && c != r && c.class != Direct {
+		return nil
+	}
 	if len(c.again) > 0 {
 		it := c.again[0]
 		c.again = c.again[1:]
@@ -185,16 +243,22 @@ func (d *dispatcher) pickCursor(c *cursor) *item {
 }
 
 // inOrder tells whether nothing of the same object waits before it in another
-// stream. A lower lane also waits until the higher ones were read up to where
+// stream, nor in what of the log's end is just being read. A lower lane also waits until the higher ones were read up to where
 // they were when it was written; a higher one does not wait for the unread part
 // of a lower, or a backlog of bulk would hold up what is live.
 func (d *dispatcher) inOrder(it *item) bool {
 	c := it.c
-	for k, o := range c.e.cursors {
-		if o == nil || o == c {
+	for k, seq := range it.row.after {
+		if st := d.streams[int64(k)]; st != nil && st.tail < seq {
+			d.early = append(d.early, c) // the log's end is just being read
+			return false
+		}
+	}
+	for o := range c.e.all() {
+		if o == c || c.st.id == tombstones {
 			continue
 		}
-		if k < len(it.row.after) && k < int(c.class) && !o.caught && o.read < it.row.after[k] {
+		if k := o.st.id; k < int64(len(it.row.after)) && k < int64(c.class) && !o.caught && o.read < it.row.after[k] {
 			return false
 		}
 		if c.e.queued[it.row.key] > 1 {
@@ -212,6 +276,13 @@ func (d *dispatcher) inOrder(it *item) bool {
 func (d *dispatcher) begin(it *item) {
 	c, h := it.c, it.c.e.host
 	it.began, it.period = d.s.now(), h.period
+	d.flights[it] = struct{}{}
+	if c.class >= Background {
+		h.deficit -= h.cost()
+	}
+	if h.waits() || it.chain != nil {
+		d.retries.take(it.began)
+	}
 	c.e.busy[it.row.key] = struct{}{}
 	if it.chain == nil {
 		c.flying[it.row.seq] = it
@@ -221,7 +292,7 @@ func (d *dispatcher) begin(it *item) {
 	d.flyingBy[c.class]++
 	if c.class == Bulk {
 		h.flyingBulk++
-		if rate := d.s.cfg.BulkRate; rate > 0 {
+		if rate := d.s.cfg.BulkRate; rate > 0 && c.st.id != tombstones {
 			if h.bulkAt.Before(it.began) {
 				h.bulkAt = it.began
 			}

@@ -76,7 +76,7 @@ func (s *segments) grew(g *segment, bytes int) {
 // refill asks for a cursor's window to be filled when it is behind and its host
 // can be asked.
 func (d *dispatcher) refill(c *cursor) {
-	if c.caught || c.filling || len(c.queue) >= refillBelow || c.room() <= 0 || d.stopping {
+	if c.caught || c.over || c.filling || len(c.queue) >= refillBelow || c.room() <= 0 || d.stopping || c.st.state != "running" {
 		return
 	}
 	if h := c.e.host; h.paused || d.s.now().Before(h.nextTry) {
@@ -130,19 +130,19 @@ func (d *dispatcher) nextRefill() *cursor {
 func (d *dispatcher) fillWindow(ctx context.Context, c *cursor) error {
 	for range turnSegments {
 		d.mu.Lock()
-		from, tail, epoch := c.read, d.tails[c.stream], c.epoch
+		from, tail, epoch := c.read, c.st.tail, c.epoch
 		room := c.room()
 		if c.e.gone(d.s.now()) {
 			d.pass(c.e)
 		} else if !c.caught && from >= tail {
 			d.catchUp(c)
 		}
-		enough := c.caught || room <= 0
+		enough := c.caught || c.over || room <= 0
 		d.mu.Unlock()
 		if enough {
 			return nil
 		}
-		g, err := d.segment(ctx, c.stream, from, tail)
+		g, err := d.segment(ctx, c.st.id, from, tail)
 		if err != nil {
 			return err
 		}
@@ -168,10 +168,8 @@ func (d *dispatcher) catchUp(c *cursor) {
 // wakeLower looks at an endpoint's lanes again: what waited for the unread part
 // of a higher one may go.
 func (d *dispatcher) wakeLower(e *endpoint) {
-	for _, c := range e.cursors {
-		if c != nil {
-			d.activate(c)
-		}
+	for c := range e.all() {
+		d.activate(c)
 	}
 }
 
@@ -182,7 +180,7 @@ func (d *dispatcher) take(c *cursor, g *segment, from int64, mine []*row, room i
 	if len(mine) >= room {
 		upto = mine[len(mine)-1].seq
 	}
-	if !c.e.host.failSince.IsZero() {
+	if c.e.host.missed && c.st.id != tombstones {
 		// Only for a host that was away is what is missing something it has missed.
 		c.skipped += upto - max(from, g.from) - int64(count(g.rows, max(from, g.from), upto))
 	}
@@ -194,7 +192,7 @@ func (d *dispatcher) take(c *cursor, g *segment, from int64, mine []*row, room i
 		}
 	}
 	c.read = upto
-	if c.read >= d.tails[c.stream] {
+	if c.read >= c.st.tail {
 		c.caught = true
 	}
 	d.dirty[c] = struct{}{}
@@ -215,6 +213,7 @@ func count(rows []*row, from, upto int64) int {
 const (
 	sqlLiveNext = `SELECT min(seq) FROM fed_log_live WHERE stream_id = $1 AND seq > $2`
 	sqlBulkNext = `SELECT min(seq) FROM fed_log_bulk WHERE stream_id = $1 AND seq > $2`
+	sqlTombNext = `SELECT min(ord) FROM fed_log_tomb WHERE $1::bigint = 4 AND ord > $2`
 )
 
 // segment gives the part of a stream that begins at or before from and ends
@@ -229,15 +228,17 @@ func (d *dispatcher) segment(ctx context.Context, stream, from, tail int64) (*se
 	start := from / segmentRows * segmentRows
 	g = &segment{stream: stream, from: start, upto: min(start+segmentRows, tail)}
 	var err error
-	if g.rows, err = readRows(ctx, d.s.db, stream, g.from, g.upto, false); err != nil {
+	if stream == tombstones {
+		g.rows, err = d.s.readTombs(ctx, g.from, g.upto)
+	} else {
+		g.rows, err = readRows(ctx, d.s.db, stream, g.from, g.upto, false)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(g.rows) == 0 {
 		// Too old: go on at what is kept.
-		sql := sqlLiveNext
-		if stream >= int64(Bulk) {
-			sql = sqlBulkNext
-		}
+		sql := parentSQL(stream, sqlLiveNext, sqlBulkNext, sqlTombNext)
 		var next *int64
 		if err := d.s.db.QueryRow(ctx, sql, stream, g.upto).Scan(&next); err != nil {
 			return nil, fmt.Errorf("what is kept of the log: %w", err)
@@ -306,12 +307,19 @@ const (
 	sqlBulkBodies = `SELECT seq, body FROM fed_log_bulk WHERE stream_id = $1 AND seq = ANY($2)`
 )
 
-func readBodies(ctx context.Context, q pg.Q, stream int64, seqs []int64) (map[int64][]byte, error) {
-	sql := sqlLiveBodies
-	if stream >= int64(Bulk) {
-		sql = sqlBulkBodies
+// parentSQL chooses the statement of the log that a stream is in.
+func parentSQL(stream int64, live, bulk, tomb string) string {
+	switch {
+	case stream == tombstones:
+		return tomb
+	case stream >= int64(Bulk):
+		return bulk
 	}
-	rows, err := q.Query(ctx, sql, stream, seqs)
+	return live
+}
+
+func readBodies(ctx context.Context, q pg.Q, stream int64, seqs []int64) (map[int64][]byte, error) {
+	rows, err := q.Query(ctx, parentSQL(stream, sqlLiveBodies, sqlBulkBodies, ""), stream, seqs)
 	if err != nil {
 		return nil, fmt.Errorf("bodies: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"buttersc.one/oven/internal/lib/pg"
 )
 
@@ -18,7 +20,7 @@ type unsaved struct {
 	dirty      map[*cursor]struct{}
 	hostsDirty map[*host]struct{}
 	goneDirty  map[*endpoint]struct{}
-	singles    map[singleKey]*singleRow // nil: removed
+	singles    map[singleKey]*singleRow
 	acks       int
 	savedAt    time.Time
 }
@@ -29,6 +31,8 @@ type singleKey struct {
 }
 
 type singleRow struct {
+	shard    int16
+	gone     bool // removed
 	attempts int
 	nextAt   time.Time
 	reason   string
@@ -85,8 +89,13 @@ ON CONFLICT (endpoint_id, stream_id, seq) DO UPDATE SET attempts = excluded.atte
 DELETE FROM fed_exception x USING unnest($1::int[], $2::bigint[], $3::bigint[]) AS n (endpoint_id, stream_id, seq)
 WHERE x.endpoint_id = n.endpoint_id AND x.stream_id = n.stream_id AND x.seq = n.seq`
 	sqlSaveHost = `
-UPDATE fed_host SET fails = $2, fail_since = $3, next_try = $4, last_ok = $5, last_error = $6, refused = $7, last_refused = $8
+UPDATE fed_host SET fails = $2, fail_since = $3, next_try = $4, last_ok = $5, last_error = $6, refused = $7, last_refused = $8,
+	refusals = $9, refusing_since = $10, gone_since = $11, gone_probes = $12, replay_since = $13
 WHERE host_id = $1`
+	sqlEndCursors = `
+DELETE FROM fed_cursor c USING unnest($1::int[], $2::bigint[], $3::bigint[]) AS n (endpoint_id, stream_id, acked)
+WHERE c.endpoint_id = n.endpoint_id AND c.stream_id = n.stream_id AND c.acked >= n.acked`
+	sqlEpochs   = `SELECT shard, epoch FROM fed_shard WHERE node = $1 AND lease_until > now()`
 	sqlSaveGone = `UPDATE fed_endpoint SET gone_at = $2 WHERE endpoint_id = $1`
 )
 
@@ -95,6 +104,7 @@ type cursorState struct {
 	acked   int64
 	above   []byte
 	skipped int64
+	ended   bool
 }
 
 // save writes what has changed in one transaction: a cursor never passes what
@@ -105,21 +115,13 @@ func (d *dispatcher) save(ctx context.Context) error {
 	for c := range d.dirty {
 		cursors = append(cursors, d.snapshot(c))
 	}
-	type hostState struct {
-		id                         int32
-		fails                      int
-		failSince, nextTry, okayed *time.Time
-		lastError                  string
-		refused                    int64
-		lastRefused                string
-	}
-	var hosts []hostState
+	hosts := make([]hostState, 0, len(d.hostsDirty))
 	for h := range d.hostsDirty {
-		hosts = append(hosts, hostState{h.id, h.fails, orNil(h.failSince), orNil(h.nextTry), orNil(h.lastOK), clip(h.lastError), h.refused, clip(h.lastRefused)})
+		hosts = append(hosts, h.state())
 	}
-	gone := map[int32]*time.Time{}
+	gone := make([]goneState, 0, len(d.goneDirty))
 	for e := range d.goneDirty {
-		gone[e.id] = orNil(e.goneAt)
+		gone = append(gone, goneState{e.host.shard, e.id, orNil(e.goneAt)})
 	}
 	prev := d.unsaved
 	d.unsaved = newUnsaved(prev.savedAt)
@@ -129,28 +131,22 @@ func (d *dispatcher) save(ctx context.Context) error {
 		if a.c.e.id != b.c.e.id {
 			return int(a.c.e.id - b.c.e.id)
 		}
-		return int(a.c.stream - b.c.stream)
+		return int(a.c.st.id - b.c.st.id)
 	})
 	var err error
 	if len(cursors)+len(hosts)+len(gone)+len(prev.singles) > 0 {
 		err = d.s.db.Tx(ctx, func(tx *pg.Tx) error {
-			if err := saveCursors(ctx, tx, cursors); err != nil {
+			mine, err := d.fence(ctx, tx)
+			if err != nil {
+				return fmt.Errorf("shards: %w", err)
+			}
+			if err := saveCursors(ctx, tx, mine, cursors); err != nil {
 				return fmt.Errorf("cursors: %w", err)
 			}
-			if err := saveSingles(ctx, tx, prev.singles); err != nil {
+			if err := saveSingles(ctx, tx, mine, prev.singles); err != nil {
 				return fmt.Errorf("exceptions: %w", err)
 			}
-			for _, h := range hosts {
-				if _, err := tx.Exec(ctx, sqlSaveHost, h.id, h.fails, h.failSince, h.nextTry, h.okayed, h.lastError, h.refused, h.lastRefused); err != nil {
-					return fmt.Errorf("host: %w", err)
-				}
-			}
-			for id, at := range gone {
-				if _, err := tx.Exec(ctx, sqlSaveGone, id, at); err != nil {
-					return fmt.Errorf("endpoint: %w", err)
-				}
-			}
-			return nil
+			return saveHosts(ctx, tx, mine, hosts, gone)
 		})
 	}
 	d.mu.Lock()
@@ -162,6 +158,9 @@ func (d *dispatcher) save(ctx context.Context) error {
 	d.savedAt = d.s.now()
 	for _, st := range cursors {
 		st.c.acked = max(st.c.acked, st.acked)
+		if st.ended && !st.c.over && d.ended(st.c) {
+			d.remove(st.c)
+		}
 	}
 	d.pump() // it may have been clogged
 	return nil
@@ -169,7 +168,7 @@ func (d *dispatcher) save(ctx context.Context) error {
 
 // snapshot takes a cursor's state for storing.
 func (d *dispatcher) snapshot(c *cursor) cursorState {
-	st := cursorState{c: c, acked: d.mark(c), skipped: c.skipped}
+	st := cursorState{c: c, acked: d.mark(c), skipped: c.skipped, ended: d.ended(c)}
 	c.skipped = 0
 	for seq := range c.done {
 		if seq <= st.acked {
@@ -183,14 +182,20 @@ func (d *dispatcher) snapshot(c *cursor) cursorState {
 // unsave takes back what could not be written, unless it has changed again.
 func (d *dispatcher) unsave(prev unsaved, cursors []cursorState) {
 	for _, st := range cursors {
-		d.dirty[st.c] = struct{}{}
-		st.c.skipped += st.skipped
+		if !st.c.over {
+			d.dirty[st.c] = struct{}{}
+			st.c.skipped += st.skipped
+		}
 	}
 	for h := range prev.hostsDirty {
-		d.hostsDirty[h] = struct{}{}
+		if !h.lost {
+			d.hostsDirty[h] = struct{}{}
+		}
 	}
 	for e := range prev.goneDirty {
-		d.goneDirty[e] = struct{}{}
+		if !e.host.lost {
+			d.goneDirty[e] = struct{}{}
+		}
 	}
 	for k, r := range prev.singles {
 		if _, ok := d.singles[k]; !ok {
@@ -200,26 +205,112 @@ func (d *dispatcher) unsave(prev unsaved, cursors []cursorState) {
 	d.acks += prev.acks
 }
 
-func saveCursors(ctx context.Context, tx *pg.Tx, cursors []cursorState) error {
-	if len(cursors) == 0 {
+type hostState struct {
+	shard                             int16
+	id                                int32
+	fails                             int
+	failSince, nextTry, okayed        *time.Time
+	lastError                         string
+	refused                           int64
+	lastRefused                       string
+	refusals                          int
+	refusingSince, goneSince, replays *time.Time
+	goneProbes                        int
+}
+
+func (h *host) state() hostState {
+	return hostState{shard: h.shard, id: h.id, fails: h.fails, failSince: orNil(h.failSince), nextTry: orNil(h.nextTry), okayed: orNil(h.lastOK),
+		lastError: clip(h.lastError), refused: h.refused, lastRefused: clip(h.lastRefused), refusals: h.refusals,
+		refusingSince: orNil(h.refusingSince), goneSince: orNil(h.goneSince), replays: orNil(h.replaySince), goneProbes: h.goneProbes}
+}
+
+type goneState struct {
+	shard    int16
+	endpoint int32
+	at       *time.Time
+}
+
+// fence gives the shards whose rows this node may still write: those that the
+// database says are its own, by the epoch it took them with.
+func (d *dispatcher) fence(ctx context.Context, tx *pg.Tx) (map[int16]bool, error) {
+	rows, err := tx.Query(ctx, sqlEpochs, d.member.node)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	mine := make(map[int16]bool, len(d.shards.epochs))
+	var shard int16
+	var epoch int64
+	_, err = pgx.ForEachRow(rows, []any{&shard, &epoch}, func() error {
+		if e, ok := d.shards.epochs[shard]; ok && e == epoch {
+			mine[shard] = true
+		}
+		return nil
+	})
+	return mine, err
+}
+
+func saveCursors(ctx context.Context, tx *pg.Tx, mine map[int16]bool, cursors []cursorState) error {
+	var ids, endIDs []int32
+	var streams, acked, skipped, endStreams, endAcked []int64
+	var above [][]byte
+	for _, st := range cursors {
+		switch {
+		case !mine[st.c.e.host.shard]:
+		case st.ended:
+			endIDs, endStreams, endAcked = append(endIDs, st.c.e.id), append(endStreams, st.c.st.id), append(endAcked, st.acked)
+			fallthrough
+		default:
+			ids, streams, acked = append(ids, st.c.e.id), append(streams, st.c.st.id), append(acked, st.acked)
+			above, skipped = append(above, st.above), append(skipped, st.skipped)
+		}
+	}
+	if len(ids) == 0 {
 		return nil
 	}
-	n := len(cursors)
-	ids, streams, acked, above, skipped := make([]int32, n), make([]int64, n), make([]int64, n), make([][]byte, n), make([]int64, n)
-	for i, st := range cursors {
-		ids[i], streams[i], acked[i], above[i], skipped[i] = st.c.e.id, st.c.stream, st.acked, st.above, st.skipped
+	if _, err := tx.Exec(ctx, sqlSaveCursors, ids, streams, acked, above, skipped); err != nil {
+		return err
 	}
-	_, err := tx.Exec(ctx, sqlSaveCursors, ids, streams, acked, above, skipped)
+	if len(endIDs) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, sqlEndCursors, endIDs, endStreams, endAcked)
 	return err
 }
 
-func saveSingles(ctx context.Context, tx *pg.Tx, singles map[singleKey]*singleRow) error {
+func saveHosts(ctx context.Context, tx *pg.Tx, mine map[int16]bool, hosts []hostState, gone []goneState) error {
+	b := &pgx.Batch{}
+	for _, h := range hosts {
+		if mine[h.shard] {
+			b.Queue(sqlSaveHost, h.id, h.fails, h.failSince, h.nextTry, h.okayed, h.lastError, h.refused, h.lastRefused,
+				h.refusals, h.refusingSince, h.goneSince, h.goneProbes, h.replays)
+		}
+	}
+	for _, g := range gone {
+		if mine[g.shard] {
+			b.Queue(sqlSaveGone, g.endpoint, g.at)
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("hosts: %w", err)
+	}
+	return nil
+}
+
+func saveSingles(ctx context.Context, tx *pg.Tx, mine map[int16]bool, singles map[singleKey]*singleRow) error {
 	var ids, goneIDs, attempts []int32
 	var streams, seqs, goneStreams, goneSeqs []int64
 	var next []time.Time
 	var reasons []string
 	for k, r := range singles {
-		if r == nil {
+		if !mine[r.shard] {
+			continue
+		}
+		if r.gone {
 			goneIDs, goneStreams, goneSeqs = append(goneIDs, k.endpoint), append(goneStreams, k.stream), append(goneSeqs, k.seq)
 			continue
 		}

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"buttersc.one/oven/internal/lib/pg"
 )
@@ -22,6 +24,15 @@ func (s *Service) Send(ctx context.Context, tx *pg.Tx, m Message) (Recipients, e
 	if m.Class < Direct || m.Class > Bulk {
 		return Recipients{}, fmt.Errorf("send %s: no class %d", m.ActivityID, m.Class)
 	}
+	if m.Stream == 0 && m.Type == "Delete" && m.Class < Bulk && s.deletes.many(m.ActorID, s.now()) {
+		m.Class = Bulk
+	}
+	stream := m.Stream
+	if stream == 0 {
+		stream = int64(m.Class)
+	} else if err := s.takes(ctx, tx, stream); err != nil {
+		return Recipients{}, fmt.Errorf("send %s: %w", m.ActivityID, err)
+	}
 	to, err := s.recipients(ctx, tx, m)
 	if err != nil {
 		return Recipients{}, fmt.Errorf("send %s: %w", m.ActivityID, err)
@@ -37,7 +48,7 @@ func (s *Service) Send(ctx context.Context, tx *pg.Tx, m Message) (Recipients, e
 	if extra == nil {
 		extra = []int32{}
 	}
-	if _, err := tx.Exec(ctx, sqlStage, int64(m.Class), m.ActivityID, m.Type, m.ActorID, objectKey(object), object, to.AudienceID, extra, m.Body); err != nil {
+	if _, err := tx.Exec(ctx, sqlStage, stream, m.ActivityID, m.Type, m.ActorID, objectKey(object), object, to.AudienceID, extra, m.Body); err != nil {
 		return Recipients{}, fmt.Errorf("send %s: %w", m.ActivityID, err)
 	}
 	tx.AfterCommit(s.seq.Poke)
@@ -114,4 +125,25 @@ func (s *Service) recipients(ctx context.Context, tx *pg.Tx, m Message) (Recipie
 func contains(set []int32, id int32) bool {
 	_, ok := slices.BinarySearch(set, id)
 	return ok
+}
+
+// deletesPerMinute of one actor are live; those beyond are a clean-up, whatever
+// makes them, and go by the bulk lane.
+const deletesPerMinute = 30
+
+// deletes counts each actor's Deletes of the running minute, in this process.
+type deletes struct {
+	mu     sync.Mutex
+	minute int64
+	n      map[string]int
+}
+
+func (d *deletes) many(actorID string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m := now.Unix() / 60; m != d.minute || d.n == nil {
+		d.minute, d.n = m, map[string]int{}
+	}
+	d.n[actorID]++
+	return d.n[actorID] > deletesPerMinute
 }

@@ -46,8 +46,8 @@ WITH due AS MATERIALIZED (
 	SELECT $2::date, stream_id, seq, id, after_direct, after_fanout, after_background, object_key, audience_id, extra, activity_id, type, actor_id, object, body
 	FROM numbered WHERE stream_id >= 3
 ), tomb AS (
-	INSERT INTO fed_log_tomb (day, ord, audience_id, extra, activity_id, actor_id, object)
-	SELECT $2::date, id, audience_id, extra, activity_id, actor_id, object
+	INSERT INTO fed_log_tomb (day, ord, audience_id, extra, activity_id, actor_id, object, type, body)
+	SELECT $2::date, id, audience_id, extra, activity_id, actor_id, object, type, CASE WHEN type <> 'Delete' THEN body END
 	FROM numbered WHERE type IN ('Delete', 'Undo')
 )
 SELECT stream_id, seq, audience_id, extra FROM numbered ORDER BY id`
@@ -98,7 +98,8 @@ type place struct {
 // maxKnown places are remembered.
 const maxKnown = 200_000
 
-// known remembers which cursors exist. Cursors are never removed.
+// known remembers which cursors exist. Those of lanes are never removed, and
+// those of an operation only when nothing more is added to it.
 type known struct {
 	mu sync.Mutex
 	m  map[place]struct{}
@@ -133,7 +134,9 @@ func (k *known) forget() {
 	k.m = nil
 }
 
-// A new cursor stands just before the first number that is for its endpoint.
+// A new cursor stands just before the first number that is for its endpoint. An
+// operation has none for hosts that have been dead for long: they are told in
+// short when they are back.
 const sqlAddCursors = `
 INSERT INTO fed_cursor (endpoint_id, stream_id, acked)
 SELECT endpoint_id, stream_id, min(seq) - 1 FROM (
@@ -144,6 +147,9 @@ SELECT endpoint_id, stream_id, min(seq) - 1 FROM (
 	SELECT endpoint_id, stream_id, seq
 	FROM unnest($4::bigint[], $5::int[], $6::bigint[]) AS n (stream_id, endpoint_id, seq)
 ) AS missing
+WHERE stream_id < 16 OR NOT EXISTS (
+	SELECT FROM fed_endpoint e JOIN fed_host h ON h.host_id = e.host_id
+	WHERE e.endpoint_id = missing.endpoint_id AND h.fail_since < $7::timestamptz - interval '7 days')
 GROUP BY endpoint_id, stream_id
 ON CONFLICT (endpoint_id, stream_id) DO NOTHING`
 
@@ -157,7 +163,7 @@ func (s *Service) addCursors(ctx context.Context, tx *pg.Tx, first map[place]int
 			oneStream, oneID, oneSeq = append(oneStream, p.stream), append(oneID, int32(p.id)), append(oneSeq, seq)
 		}
 	}
-	if _, err := tx.Exec(ctx, sqlAddCursors, setStream, setID, setSeq, oneStream, oneID, oneSeq); err != nil {
+	if _, err := tx.Exec(ctx, sqlAddCursors, setStream, setID, setSeq, oneStream, oneID, oneSeq, s.now()); err != nil {
 		return fmt.Errorf("add cursors: %w", err)
 	}
 	resets := s.resets.Load()

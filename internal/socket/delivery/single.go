@@ -28,7 +28,7 @@ func after(n int) time.Duration {
 	for range n - 1 {
 		wait *= 6
 	}
-	return wait/2 + jitter(wait/2, 0)
+	return wait/2 + jitter(wait/2, 0, maxBackoff)
 }
 
 // except takes an item out of the order: it is tried again on its own. After
@@ -66,9 +66,10 @@ func (d *dispatcher) join(ch *chain, it *item) {
 	}
 	ch.items = slices.Insert(ch.items, i, it)
 	ch.e.singles++
+	it.c.single++
 	it.c.done[it.row.seq] = struct{}{}
 	d.dirty[it.c] = struct{}{}
-	d.singles[singleKey{ch.e.id, it.row.stream, it.row.seq}] = &singleRow{nextAt: ch.nextAt, reason: ch.reason}
+	d.singles[singleKey{ch.e.id, it.row.stream, it.row.seq}] = &singleRow{shard: ch.e.host.shard, nextAt: ch.nextAt, reason: ch.reason}
 }
 
 // unchain removes the first of a chain; the next one is due at once.
@@ -77,8 +78,10 @@ func (d *dispatcher) unchain(ch *chain) {
 	it.chain = nil
 	ch.items = ch.items[1:]
 	ch.e.singles--
+	it.c.single--
 	ch.due, ch.attempts, ch.nextAt, ch.reason = false, 0, time.Time{}, ""
-	d.singles[singleKey{ch.e.id, it.row.stream, it.row.seq}] = nil
+	d.singles[singleKey{ch.e.id, it.row.stream, it.row.seq}] = &singleRow{shard: ch.e.host.shard, gone: true}
+	d.dirty[it.c] = struct{}{}
 	if len(ch.items) == 0 {
 		delete(ch.e.chains, ch.key)
 		delete(d.chains, ch)
@@ -89,7 +92,7 @@ func (d *dispatcher) unchain(ch *chain) {
 
 func (d *dispatcher) saveChain(ch *chain) {
 	r := ch.items[0].row
-	d.singles[singleKey{ch.e.id, r.stream, r.seq}] = &singleRow{attempts: ch.attempts, nextAt: ch.nextAt, reason: ch.reason}
+	d.singles[singleKey{ch.e.id, r.stream, r.seq}] = &singleRow{shard: ch.e.host.shard, attempts: ch.attempts, nextAt: ch.nextAt, reason: ch.reason}
 }
 
 // retryDue gives the chains whose time has come to their cursors.
@@ -101,7 +104,7 @@ func (d *dispatcher) retryDue() {
 }
 
 func (d *dispatcher) dueChain(ch *chain, now time.Time) {
-	if ch.due || now.Before(ch.nextAt) || now.Before(ch.e.host.nextTry) || ch.e.host.paused {
+	if ch.due || now.Before(ch.nextAt) || now.Before(ch.e.host.nextTry) || ch.e.host.paused || !d.retries.has(now) {
 		return
 	}
 	ch.due = true

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,10 @@ type Status struct {
 
 // HostStatus is how delivery to one host does.
 type HostStatus struct {
-	Host        string     `json:"host"`
-	State       string     `json:"state"` // up, waiting, open, half-open, paused
+	Host string `json:"host"`
+	// State is up, throttled, open, half-open, sleeping, dead, paused, blocked,
+	// refusing or gone.
+	State       string     `json:"state"`
 	Backlog     int64      `json:"backlog"`
 	InFlight    int        `json:"inFlight"`
 	Singles     int        `json:"singles"` // activities that are tried again on their own
@@ -32,6 +35,11 @@ type HostStatus struct {
 	LastRefused string     `json:"lastRefused"`
 }
 
+const sqlAllHosts = `
+SELECT host_id, host, shard, fails, fail_since, next_try, last_ok, last_error, refused, last_refused, paused,
+       refusals, refusing_since, gone_since, gone_probes, replay_since
+FROM fed_host`
+
 const sqlStaged = `SELECT count(*) FROM (SELECT FROM fed_stage LIMIT 100000) AS s`
 
 // Without a dispatcher here, what lies between mark and head is all that is
@@ -40,7 +48,7 @@ const sqlBehind = `
 SELECT h.host_id, coalesce(sum(s.next_seq - 1 - c.acked), 0)::bigint
 FROM fed_host h JOIN fed_endpoint e ON e.host_id = h.host_id JOIN fed_cursor c ON c.endpoint_id = e.endpoint_id
 JOIN fed_stream s ON s.stream_id = c.stream_id
-WHERE c.acked < s.next_seq - 1
+WHERE c.acked < s.next_seq - 1 AND s.state = 'running'
 GROUP BY h.host_id`
 
 // Pending is how many deliveries are to be made to hosts that are up, those
@@ -58,30 +66,43 @@ func (s *Service) Pending(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("pending deliveries: %w", err)
 	}
 	d := s.dispatching()
-	if d == nil {
-		behind, hosts, err := s.behind(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("pending deliveries: %w", err)
+	if d != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.shards.all() {
+			return n + d.pending(heads), nil
 		}
-		for _, h := range hosts {
-			if h.Fails < openAfter && !h.Paused {
-				n += behind[h.ID]
-			}
-		}
-		return n, nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, h := range heads {
-		n += max(0, h.Seq-d.tails[h.Stream])
+	behind, hosts, err := s.behind(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("pending deliveries: %w", err)
 	}
-	for _, h := range d.hosts {
-		if h.isOpen() || h.paused {
-			continue
+	for _, h := range hosts {
+		if h.Fails < openAfter && !h.Paused && h.RefusingSince == nil && h.GoneSince == nil {
+			n += behind[h.ID]
 		}
-		n += int64(h.flying) + d.backlog(h)
 	}
 	return n, nil
+}
+
+// pending is what this node knows to be left, for hosts that are up.
+func (d *dispatcher) pending(heads []headRow) int64 {
+	var n int64
+	for _, h := range heads {
+		if st := d.streams[h.Stream]; h.State == "running" && h.Stream != tombstones && (st == nil || st.state == "running") {
+			at := int64(0)
+			if st != nil {
+				at = st.tail
+			}
+			n += max(0, h.Seq-at)
+		}
+	}
+	for _, h := range d.hosts {
+		if !h.isOpen() && !h.paused {
+			n += int64(h.flying) + d.backlog(h)
+		}
+	}
+	return n
 }
 
 func (s *Service) behind(ctx context.Context) (map[int32]int64, []hostRow, error) {
@@ -95,7 +116,7 @@ func (s *Service) behind(ctx context.Context) (map[int32]int64, []hostRow, error
 	if _, err := pgx.ForEachRow(rows, []any{&id, &n}, func() error { behind[id] = n; return nil }); err != nil {
 		return nil, nil, err
 	}
-	hosts, err := readHosts(ctx, s.db, sqlHosts)
+	hosts, err := readHosts(ctx, s.db, sqlAllHosts)
 	return behind, hosts, err
 }
 
@@ -104,13 +125,13 @@ func (s *Service) behind(ctx context.Context) (map[int32]int64, []hostRow, error
 func (d *dispatcher) backlog(h *host) int64 {
 	n := int64(0)
 	for _, e := range h.endpoints {
-		for _, c := range e.cursors {
-			if c == nil {
+		for c := range e.all() {
+			if c.st.state != "running" {
 				continue
 			}
 			n += int64(len(c.queue) + len(c.again))
 			if !c.caught {
-				n += max(0, d.tails[c.stream]-c.read)
+				n += max(0, c.st.tail-c.read)
 			}
 		}
 	}
@@ -125,28 +146,33 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("delivery status: %w", err)
 	}
 	now := s.now()
+	mine := map[int32]bool{}
+	all := false
 	if d := s.dispatching(); d != nil {
 		d.mu.Lock()
-		defer d.mu.Unlock()
 		for _, h := range d.hosts {
-			hs := h.status(now)
+			mine[h.id] = true
+			hs := s.status(h, now)
 			hs.Backlog = d.backlog(h)
 			for _, e := range h.endpoints {
 				hs.Singles += e.singles
 			}
 			st.add(hs)
 		}
-	} else {
+		all = d.shards.all()
+		d.mu.Unlock()
+	}
+	if !all {
 		behind, hosts, err := s.behind(ctx)
 		if err != nil {
 			return Status{}, fmt.Errorf("delivery status: %w", err)
 		}
-		d := newDispatcher(s)
-		d.addHosts(hosts)
-		for _, h := range d.hosts {
-			hs := h.status(now)
-			hs.Backlog = behind[h.id]
-			st.add(hs)
+		for _, r := range hosts {
+			if !mine[r.ID] {
+				hs := s.status(r.host(), now)
+				hs.Backlog = behind[r.ID]
+				st.add(hs)
+			}
 		}
 	}
 	slices.SortFunc(st.Hosts, func(a, b HostStatus) int { return strings.Compare(a.Host, b.Host) })
@@ -159,20 +185,34 @@ func (st *Status) add(h HostStatus) {
 	}
 }
 
-func (h *host) status(now time.Time) HostStatus {
-	state := "up"
+func (s *Service) status(h *host, now time.Time) HostStatus {
+	return HostStatus{Host: h.name, State: h.stateName(now, s.cfg.Drop(h.name)), InFlight: h.flying, Fails: h.fails, FailSince: orNil(h.failSince),
+		NextTry: orNil(h.nextTry), LastOK: orNil(h.lastOK), LastError: h.lastError, Refused: h.refused, LastRefused: h.lastRefused}
+}
+
+// stateName names what a host is in, the strongest first.
+func (h *host) stateName(now time.Time, blocked bool) string {
 	switch {
+	case blocked:
+		return "blocked"
 	case h.paused:
-		state = "paused"
+		return "paused"
+	case h.dead(now):
+		return "dead"
+	case !h.goneSince.IsZero():
+		return "gone"
+	case !h.refusingSince.IsZero():
+		return "refusing"
+	case h.asleep(now):
+		return "sleeping"
 	case h.isOpen() && now.Before(h.nextTry):
-		state = "open"
+		return "open"
 	case h.isOpen():
-		state = "half-open"
-	case h.fails > 0:
-		state = "waiting"
+		return "half-open"
+	case h.told || h.fails > 0:
+		return "throttled"
 	}
-	return HostStatus{Host: h.name, State: state, InFlight: h.flying, Fails: h.fails, FailSince: orNil(h.failSince), NextTry: orNil(h.nextTry),
-		LastOK: orNil(h.lastOK), LastError: h.lastError, Refused: h.refused, LastRefused: h.lastRefused}
+	return "up"
 }
 
 const sqlPause = `UPDATE fed_host SET paused = $2 WHERE host = $1`
@@ -217,23 +257,41 @@ func (d *dispatcher) setPaused(h *host, paused bool) {
 	d.wake(h)
 }
 
-const sqlPaused = `SELECT host_id FROM fed_host WHERE paused`
+const sqlStates = `SELECT host_id, paused, heard_at FROM fed_host WHERE shard = ANY($1) AND (paused OR heard_at > now() - interval '1 minute')`
 
-// readPaused notices what another process paused and resumed.
-func (d *dispatcher) readPaused(ctx context.Context) error {
-	rows, err := d.s.db.Query(ctx, sqlPaused)
+// readStates notices what another process paused and resumed, and who spoke to
+// another node.
+func (d *dispatcher) readStates(ctx context.Context) error {
+	d.mu.Lock()
+	shards := slices.Collect(maps.Keys(d.shards.epochs))
+	d.mu.Unlock()
+	rows, err := d.s.db.Query(ctx, sqlStates, shards)
 	if err != nil {
 		return err
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
-	if err != nil {
+	paused := map[int32]bool{}
+	heard := map[int32]time.Time{}
+	var id int32
+	var stopped bool
+	var at *time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&id, &stopped, &at}, func() error {
+		if stopped {
+			paused[id] = true
+		}
+		heard[id] = orZero(at)
+		return nil
+	}); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, h := range d.hosts {
-		if paused := slices.Contains(ids, h.id); paused != h.paused {
-			d.setPaused(h, paused)
+		if paused[h.id] != h.paused {
+			d.setPaused(h, paused[h.id])
+		}
+		if t := heard[h.id]; t.After(h.heardElsewhere) {
+			h.heardElsewhere = t
+			d.heardFrom(h)
 		}
 	}
 	return nil
@@ -241,8 +299,9 @@ func (d *dispatcher) readPaused(ctx context.Context) error {
 
 const (
 	sqlFixedStreams = `
-INSERT INTO fed_stream (stream_id, class) VALUES (0, 0), (1, 1), (2, 2), (3, 3) ON CONFLICT (stream_id) DO NOTHING`
-	sqlNoSingles = `DELETE FROM fed_exception`
+INSERT INTO fed_stream (stream_id, class) VALUES (0, 0), (1, 1), (2, 2), (3, 3), (4, 2) ON CONFLICT (stream_id) DO NOTHING`
+	sqlNoOperations = `DELETE FROM fed_stream WHERE stream_id >= 16`
+	sqlNoSingles    = `DELETE FROM fed_exception`
 )
 
 // Reset drops all that is remembered, for reset-db in test mode: the tables
@@ -264,12 +323,11 @@ func (s *Service) Reset(ctx context.Context) error {
 	s.book.forget()
 	s.known.forget()
 	s.blanked.forget()
-	if _, err := s.db.Exec(ctx, sqlFixedStreams); err != nil {
-		return fmt.Errorf("reset deliveries: %w", err)
-	}
-	// What was being written when the tables were emptied.
-	if _, err := s.db.Exec(ctx, sqlNoSingles); err != nil {
-		return fmt.Errorf("reset deliveries: %w", err)
+	// Exceptions: what was being written when the tables were emptied.
+	for _, sql := range []string{sqlFixedStreams, sqlNoSingles, sqlNoOperations} {
+		if _, err := s.db.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("reset deliveries: %w", err)
+		}
 	}
 	return nil
 }

@@ -40,13 +40,17 @@ func (d *dispatcher) readTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	d.follow(heads)
+	d.pump()
+	d.mu.Unlock()
 	for _, h := range heads {
-		if h.Stream >= classes {
+		if h.Stream == tombstones {
 			continue
 		}
 		for ctx.Err() == nil {
 			d.mu.Lock()
-			at := d.tails[h.Stream]
+			at := d.streams[h.Stream].tail
 			d.mu.Unlock()
 			if at >= h.Seq {
 				break
@@ -61,11 +65,40 @@ func (d *dispatcher) readTail(ctx context.Context) error {
 			}
 		}
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.early {
+		d.activate(c)
+		d.enqueue(c.e.host)
+	}
+	d.early = nil
+	d.pump()
 	return nil
+}
+
+// follow notes the streams' states, and forgets those that are over.
+func (d *dispatcher) follow(heads []headRow) {
+	there := make(map[int64]bool, len(heads))
+	for _, h := range heads {
+		there[h.Stream] = true
+		d.know(h)
+	}
+	for id, st := range d.streams {
+		if st.operation() && !there[id] {
+			for c := range st.cursors {
+				d.cancel(c)
+				d.remove(c)
+				delete(d.dirty, c)
+			}
+			delete(d.streams, id)
+		}
+	}
 }
 
 // hand gives new rows to those they are for.
 func (d *dispatcher) hand(ctx context.Context, stream, upto int64, rows []*row) error {
+	d.handing.Lock()
+	defer d.handing.Unlock()
 	sets, err := d.s.setsOf(ctx, d.s.db, rows)
 	if err != nil {
 		return err
@@ -78,38 +111,53 @@ func (d *dispatcher) hand(ctx context.Context, stream, upto int64, rows []*row) 
 		ids = append(ids, r.extra...)
 	}
 	slices.Sort(ids)
-	if err := d.know(ctx, slices.Compact(ids)); err != nil {
+	if err := d.meet(ctx, slices.Compact(ids)); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	st := d.streams[stream]
+	if st == nil {
+		return nil // over
+	}
 	now := d.s.now()
+	read := time.Now()
 	for _, r := range rows {
+		if st.class <= Fanout {
+			r.handed = read
+		}
+		if r.typ == "Delete" && !d.shards.all() {
+			// Perhaps another node blanked what is unsent of it, and it is in a window here.
+			d.s.blanked.add(r.object)
+		}
 		set := sets[r.audience]
 		for _, id := range set {
-			d.offer(r, id, now)
+			d.offer(st, r, id, now)
 		}
 		for _, id := range r.extra {
 			if !contains(set, id) {
-				d.offer(r, id, now)
+				d.offer(st, r, id, now)
 			}
 		}
 	}
-	d.tails[stream] = upto
+	st.tail = upto
 	d.pump()
 	return nil
 }
 
 // offer puts a new row into the window of an endpoint that is at the end of the
 // stream; one that cannot take it is behind from now on.
-func (d *dispatcher) offer(r *row, id int32, now time.Time) {
+func (d *dispatcher) offer(st *stream, r *row, id int32, now time.Time) {
 	e := d.endpoints[id]
-	if e == nil {
+	if e == nil || st.state == "cancelled" {
 		return
 	}
-	c := e.cursors[r.stream]
+	c := e.cursor(st.id)
 	if c == nil {
-		c = d.newCursor(e, r.stream, r.seq-1)
+		if st.operation() && e.host.dead(now) {
+			return // it is told in short when it is back
+		}
+		c = d.newCursor(e, st, r.seq-1)
 		c.caught = true
 	}
 	if !c.caught || r.seq <= c.read {
@@ -118,7 +166,7 @@ func (d *dispatcher) offer(r *row, id int32, now time.Time) {
 	if e.gone(now) {
 		return
 	}
-	if !e.host.takes(now) || c.room() <= 0 {
+	if !e.host.takes(now) || st.state != "running" || c.room() <= 0 {
 		c.read, c.caught = r.seq-1, false
 		return
 	}
@@ -152,11 +200,7 @@ FROM fed_log_bulk WHERE stream_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq`
 
 // readRows reads a part of a stream. What is missing in it was too old to keep.
 func readRows(ctx context.Context, q pg.Q, stream, from, upto int64, bodies bool) ([]*row, error) {
-	sql := sqlLiveRows
-	if stream >= int64(Bulk) {
-		sql = sqlBulkRows
-	}
-	rows, err := q.Query(ctx, sql, stream, from, upto, bodies)
+	rows, err := q.Query(ctx, parentSQL(stream, sqlLiveRows, sqlBulkRows, ""), stream, from, upto, bodies)
 	if err != nil {
 		return nil, fmt.Errorf("rows of the log: %w", err)
 	}
