@@ -98,6 +98,7 @@ func TestRegenerateToken(t *testing.T) {
 	sock := a.Stream(t, "main")
 	a.Fails(t, "i/regenerate-token", m{"password": "wrong"}, 400, "INCORRECT_PASSWORD")
 	a.Post(t, "i/regenerate-token", m{"password": "password"})
+	sock.Next("myTokenRegenerated", func(e m) bool { return testsrv.Dig(e, "body", "type") == "myTokenRegenerated" })
 	sock.Closed()
 	a.Fails(t, "i", m{}, 401, "AUTHENTICATION_FAILED")
 	fresh := testsrv.Dig(s.Guest().Post(t, "signin", m{"username": "alice", "password": "password"}), "i").(string)

@@ -237,7 +237,7 @@ var (
 	errKeyTooLate  = api.Err("NO_CHALLENGE", "2d16e51c-007b-4edd-afd2-f7dd02c947f6", "Nothing was asked, or too long ago.").WithStatus(http.StatusForbidden)
 	errKeyWrong    = api.Err("PASSKEY_VERIFICATION_FAILED", "b18c89a7-5b5e-4cec-bb5b-0419f332d430", "The passkey's answer is not right.").WithStatus(http.StatusForbidden)
 	errKeyNoLogin  = api.Err("PASSWORDLESS_LOGIN_DISABLED", "2d84773e-f7b7-4d0b-8f72-bb69b584c912", "The account asks for its password too.").WithStatus(http.StatusForbidden)
-	errNoDomainKey = errNoPasskeys.WithStatus(http.StatusForbidden)
+	errNoDomainKey = api.Err("NO_PASSKEYS_HERE", "7f0a3f4b-2b0e-4b4f-9a53-6c8f1b7d2a01", "Passkeys need a server with a domain name.").WithStatus(http.StatusForbidden)
 )
 
 // Calls of signin-with-passkey that one address may make; a sign-in takes two.
