@@ -47,10 +47,16 @@ CREATE TABLE "account" (
 	email text,
 	email_verified boolean NOT NULL DEFAULT false,
 	two_factor_enabled boolean NOT NULL DEFAULT false,
+	totp_enc bytea,
+	totp_next_enc bytea,
+	totp_step bigint NOT NULL DEFAULT 0,
+	backup_codes bytea[] NOT NULL DEFAULT '{}'::bytea[],
+	password_less boolean NOT NULL DEFAULT false,
 	CONSTRAINT account_token_key UNIQUE (token_hash),
 	CONSTRAINT account_pkey PRIMARY KEY (user_id),
 	CONSTRAINT account_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
+CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email)) WHERE email_verified;
 
 -- owner: account. The last move of an account that was followed here
 CREATE TABLE "account_move" (
@@ -62,6 +68,18 @@ CREATE TABLE "account_move" (
 	CONSTRAINT account_move_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX account_move_target_idx ON public.account_move USING btree (target_id);
+
+-- owner: auth. What an authenticator was asked to sign; taken once. subject is a user id, or the context of a sign-in without a name
+CREATE TABLE "auth_challenge" (
+	challenge text COLLATE "C" NOT NULL,
+	purpose text NOT NULL,
+	subject text COLLATE "C" NOT NULL,
+	session_enc bytea NOT NULL,
+	proof bytea,
+	expires_at timestamp with time zone NOT NULL,
+	CONSTRAINT auth_challenge_pkey PRIMARY KEY (challenge)
+);
+CREATE INDEX auth_challenge_expires_idx ON public.auth_challenge USING btree (expires_at);
 
 -- owner: relation
 CREATE TABLE "blocking" (
@@ -165,6 +183,17 @@ CREATE TABLE "drive_file" (
 CREATE INDEX drive_file_uri_idx ON public.drive_file USING btree (uri) WHERE (uri IS NOT NULL);
 CREATE INDEX drive_file_url_idx ON public.drive_file USING btree (url) WHERE (NOT is_link);
 CREATE INDEX drive_file_user_idx ON public.drive_file USING btree (user_id, id DESC);
+
+-- owner: auth. Addresses that still have to be proven; a code is good for the one address it was sent to
+CREATE TABLE "email_proof" (
+	user_id text COLLATE "C" NOT NULL,
+	code_hash bytea NOT NULL,
+	email text NOT NULL,
+	expires_at timestamp with time zone NOT NULL,
+	CONSTRAINT email_proof_code_hash_key UNIQUE (code_hash),
+	CONSTRAINT email_proof_pkey PRIMARY KEY (user_id),
+	CONSTRAINT email_proof_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
 
 -- owner: emoji. Custom emoji, local (host NULL) and remote
 CREATE TABLE "emoji" (
@@ -701,6 +730,16 @@ CREATE TABLE "notification_read" (
 	CONSTRAINT notification_read_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
+-- owner: auth. Passwords that somebody who has the mail may set anew, once
+CREATE TABLE "password_reset" (
+	token_hash bytea NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	expires_at timestamp with time zone NOT NULL,
+	CONSTRAINT password_reset_pkey PRIMARY KEY (token_hash),
+	CONSTRAINT password_reset_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX password_reset_user_idx ON public.password_reset USING btree (user_id);
+
 -- owner: note. ended: its end has been told; unsent: votes have come since the tallies were last sent out
 CREATE TABLE "poll" (
 	note_id text COLLATE "C" NOT NULL,
@@ -731,6 +770,25 @@ CREATE TABLE "poll_vote" (
 );
 CREATE INDEX poll_vote_note_idx ON public.poll_vote USING btree (note_id);
 
+-- owner: auth. Invitations. pending_id holds one for a sign-up under way; one that is spent is never good again, whatever becomes of the account
+CREATE TABLE "registration_ticket" (
+	id text COLLATE "C" NOT NULL,
+	code text COLLATE "C" NOT NULL,
+	created_by_id text COLLATE "C",
+	expires_at timestamp with time zone,
+	pending_id text COLLATE "C",
+	used_by_id text COLLATE "C",
+	used_at timestamp with time zone,
+	spent boolean NOT NULL DEFAULT false,
+	CONSTRAINT registration_ticket_code_key UNIQUE (code),
+	CONSTRAINT registration_ticket_pkey PRIMARY KEY (id),
+	CONSTRAINT registration_ticket_created_by_id_fkey FOREIGN KEY (created_by_id) REFERENCES "user"(id) ON DELETE SET NULL,
+	CONSTRAINT registration_ticket_used_by_id_fkey FOREIGN KEY (used_by_id) REFERENCES "user"(id) ON DELETE SET NULL
+);
+CREATE INDEX registration_ticket_by_idx ON public.registration_ticket USING btree (created_by_id, id);
+CREATE INDEX registration_ticket_pending_idx ON public.registration_ticket USING btree (pending_id) WHERE (pending_id IS NOT NULL);
+CREATE INDEX registration_ticket_used_by_idx ON public.registration_ticket USING btree (used_by_id) WHERE (used_by_id IS NOT NULL);
+
 -- owner: profile. What clients keep for an account; domain is the access token of an app, null for Misskey's own clients
 CREATE TABLE "registry_item" (
 	id text COLLATE "C" NOT NULL,
@@ -756,6 +814,18 @@ CREATE TABLE "renote_muting" (
 	CONSTRAINT renote_muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
+-- owner: auth. Passkeys and security keys; id is the credential's in base64url, credential_enc its record, sealed
+CREATE TABLE "security_key" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	credential_enc bytea NOT NULL,
+	last_used_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT security_key_pkey PRIMARY KEY (id),
+	CONSTRAINT security_key_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX security_key_user_idx ON public.security_key USING btree (user_id);
+
 -- owner: meta. What is decided once, at the first start
 CREATE TABLE "server" (
 	one boolean NOT NULL DEFAULT true,
@@ -773,10 +843,29 @@ CREATE TABLE "signin" (
 	user_id text COLLATE "C" NOT NULL,
 	ip text NOT NULL,
 	success boolean NOT NULL,
+	network text,
 	CONSTRAINT signin_pkey PRIMARY KEY (id),
 	CONSTRAINT signin_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX signin_user_idx ON public.signin USING btree (user_id, id DESC);
+
+-- owner: auth. Accounts that do not exist yet: they wait for the mail's code or for a moderator. Address and reason are sealed
+CREATE TABLE "signup_pending" (
+	id text COLLATE "C" NOT NULL,
+	username text NOT NULL,
+	username_lower text COLLATE "C" NOT NULL,
+	password_hash text NOT NULL,
+	email_enc bytea,
+	reason_enc bytea,
+	lang text NOT NULL,
+	waits_for text NOT NULL,
+	code_hash bytea,
+	expires_at timestamp with time zone,
+	CONSTRAINT signup_pending_code_hash_key UNIQUE (code_hash),
+	CONSTRAINT signup_pending_pkey PRIMARY KEY (id),
+	CONSTRAINT signup_pending_waits_for_check CHECK ((waits_for = ANY (ARRAY['mail'::text, 'approval'::text])))
+);
+CREATE UNIQUE INDEX signup_pending_name_key ON public.signup_pending USING btree (username_lower) WHERE (waits_for = 'approval'::text);
 
 -- owner: auth. Names are never given out twice
 CREATE TABLE "used_username" (

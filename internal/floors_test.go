@@ -16,7 +16,7 @@ import (
 var floors = [][]string{
 	{"lib"},
 	{"socket/api", "socket/event", "socket/log", "socket/job", "socket/doctor"},
-	{"socket/stream", "socket/remote", "socket/delivery", "socket/inbox"},
+	{"socket/stream", "socket/remote", "socket/delivery", "socket/inbox", "socket/mailer"},
 	{"meta"},
 	{"role", "instance", "emoji"},
 	{"user"},

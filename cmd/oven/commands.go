@@ -12,10 +12,12 @@ import (
 	"sort"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"buttersc.one/oven/internal/app"
 	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/emoji"
+	"buttersc.one/oven/internal/socket/api"
 )
 
 type versionCmd struct {
@@ -102,7 +104,10 @@ type userCmd struct {
 	Create        userNewCmd   `cmd:"" help:"Make an account."`
 	Suspend       userStopCmd  `cmd:"" help:"Suspend an account."`
 	Unsuspend     userGoCmd    `cmd:"" help:"Let a suspended account back in."`
-	ResetPassword userResetCmd `cmd:"" help:"Give an account a new password."`
+	ResetPassword userResetCmd `cmd:"" help:"Give an account a new password; all its sessions and apps are signed out."`
+	Waiting       userWaitCmd  `cmd:"" help:"List sign-ups that wait to be let in."`
+	Approve       userYesCmd   `cmd:"" help:"Let a sign-up in that waits."`
+	Reject        userNoCmd    `cmd:"" help:"Refuse a sign-up that waits; its name stays used."`
 }
 
 type userListCmd struct {
@@ -195,7 +200,8 @@ func (n userNewCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type userResetCmd struct {
-	Username string `required:""`
+	Username         string `required:""`
+	WithoutTwoFactor bool   `help:"Switch its second factor off too, for an owner who has lost it."`
 	password
 }
 
@@ -214,7 +220,84 @@ func (r userResetCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	return a.Auth.SetPassword(ctx, u.ID, pw)
+	if err := a.Auth.ResetPassword(ctx, u.ID, pw, r.WithoutTwoFactor); err != nil {
+		return err
+	}
+	fmt.Println("set the password of @" + u.Username + "; its sessions have ended")
+	return nil
+}
+
+type userWaitCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// maxWaiting is how many sign-ups the command lists.
+const maxWaiting = 1000
+
+// Run implements oven user waiting.
+func (l userWaitCmd) Run(ctx context.Context, c *cli) error {
+	o, a, err := c.prepared(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	list, err := a.Auth.Signups(ctx, api.Page{}, maxWaiting)
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return printJSON(list)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	for _, p := range list {
+		reason := ""
+		if p.Reason != nil {
+			reason = *p.Reason
+		}
+		_, _ = fmt.Fprintf(w, "@%s\t%s\t%q\n", p.Username, time.Time(p.CreatedAt).Format(time.RFC3339), reason)
+	}
+	return w.Flush()
+}
+
+type userYesCmd struct {
+	Username string `required:""`
+}
+
+// Run implements oven user approve.
+func (y userYesCmd) Run(ctx context.Context, c *cli) error {
+	o, a, err := c.prepared(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	id, err := a.Auth.WaitingByName(ctx, y.Username)
+	if err != nil {
+		return err
+	}
+	u, err := a.Auth.Approve(ctx, "", id)
+	if err != nil {
+		return err
+	}
+	fmt.Println("made @"+u.Username, u.ID)
+	return nil
+}
+
+type userNoCmd struct {
+	Username string `required:""`
+}
+
+// Run implements oven user reject.
+func (n userNoCmd) Run(ctx context.Context, c *cli) error {
+	o, a, err := c.prepared(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	id, err := a.Auth.WaitingByName(ctx, n.Username)
+	if err != nil {
+		return err
+	}
+	return a.Auth.Reject(ctx, "", id)
 }
 
 type userStopCmd struct {

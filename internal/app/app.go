@@ -28,6 +28,7 @@ import (
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/httpsig"
 	"buttersc.one/oven/internal/lib/id"
+	"buttersc.one/oven/internal/lib/mail"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/list"
@@ -46,6 +47,7 @@ import (
 	"buttersc.one/oven/internal/socket/inbox"
 	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/mailer"
 	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/stats"
@@ -90,6 +92,7 @@ type App struct {
 	Inbox    *inbox.Service
 	Delivery *delivery.Service
 	Remote   *remote.Client
+	Mail     *mailer.Service
 
 	Meta          *meta.Service
 	Roles         *role.Service
@@ -202,8 +205,9 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	a.Bus = event.New()
 	a.Jobs = job.New(o.DB, db.RiverSchema, o.Log)
 	a.Hub = stream.NewHub(o.Log)
-	a.Meta = meta.New(self, o.DB, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
+	a.Meta = meta.New(self, o.DB, o.Box, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
 	a.Roles = role.New(o.DB, a.Meta)
+	a.Mail = mailer.New(o.Box, a.Jobs, a.mailServer, a.clock.Now)
 	a.Instances = instance.New(o.DB, a.Meta, ids, a.Jobs, o.Log)
 	a.API = api.New(api.Config{Mode: o.Mode, Version: self.Version, Origin: o.Origin, TrustedProxies: o.TrustedProxies, Log: o.Log,
 		TempDir: o.TempDir, MaxFileSize: 250 << 20}, l, a.Roles)
@@ -227,13 +231,33 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	return nil
 }
 
+// mailServer is where the settings of the moment say that mail goes.
+func (a *App) mailServer() (mail.Server, bool) {
+	set := a.Meta.Get()
+	if !set.SendsMail() {
+		return mail.Server{}, false
+	}
+	s := mail.Server{Host: *set.SMTPHost, Secure: set.SMTPSecure, From: *set.Email, FromName: a.o.Host, Domain: a.o.Hostname}
+	if set.Name != nil && *set.Name != "" {
+		s.FromName = *set.Name
+	}
+	if set.SMTPPort != nil {
+		s.Port = *set.SMTPPort
+	}
+	if set.SMTPUser != nil && set.SMTPPass != nil {
+		s.User, s.Pass = *set.SMTPUser, *set.SMTPPass
+	}
+	return s, true
+}
+
 // lend builds what the sockets were promised.
 func (a *App) lend(l *late, ids *id.Maker) {
 	o := a.o
 	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
-	a.Auth = auth.New(o.DB, a.Meta, a.Users, o.Box, ids, a.Log, a.Bus, a.Hub, a.API.Limits)
+	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
+		Queue: a.Jobs, Mail: a.Mail, Now: a.clock.Now, Limits: a.API.Limits})
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
 	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
 	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,
@@ -276,7 +300,7 @@ type (
 // plugAll connects the slices, bottom up. A slice that plugs nothing is a
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
-	for _, s := range []any{a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
+	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
 		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)

@@ -1,6 +1,8 @@
-// Package auth is in charge of getting in: signing up and in, the account's
-// own token, access tokens of apps and how they are granted (MiAuth). What a
-// caller may then do is package role's.
+// Package auth is in charge of getting in: signing up (with invitations,
+// proven addresses, a moderator's consent) and in (password, codes, passkeys),
+// passwords that were forgotten, the account's own token, access tokens of apps
+// and how they are granted (MiAuth). What a caller may then do is package
+// role's.
 package auth
 
 import (
@@ -8,6 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,9 +19,12 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/event"
+	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/mailer"
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
 )
@@ -27,28 +33,49 @@ import (
 type Service struct {
 	db     *pg.DB
 	meta   *meta.Service
+	roles  *role.Service
 	users  *user.Service
 	box    *secret.Box
 	ids    *id.Maker
 	log    *log.Log
 	bus    *event.Bus
 	hub    *stream.Hub
+	queue  *job.Queue
+	mail   *mailer.Service
+	now    func() time.Time
 	limits func() *api.Limiter
 	pairs  chan *httpsig.KeyPair
 	cache  tokenCache
 }
 
-// New makes the service; limits gives the API's limiter, which sign-up and
-// sign-in use too.
-func New(db *pg.DB, m *meta.Service, us *user.Service, box *secret.Box, ids *id.Maker, lg *log.Log, bus *event.Bus, hub *stream.Hub, limits func() *api.Limiter) *Service {
-	return &Service{db: db, meta: m, users: us, box: box, ids: ids, log: lg, bus: bus, hub: hub, limits: limits,
+// Deps are what the service stands on.
+type Deps struct {
+	DB     *pg.DB
+	Meta   *meta.Service
+	Roles  *role.Service
+	Users  *user.Service
+	Box    *secret.Box
+	IDs    *id.Maker
+	Log    *log.Log
+	Bus    *event.Bus
+	Hub    *stream.Hub
+	Queue  *job.Queue
+	Mail   *mailer.Service
+	Now    func() time.Time
+	Limits func() *api.Limiter // the API's, which sign-up and sign-in use too
+}
+
+// New makes the service.
+func New(d Deps) *Service {
+	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, users: d.Users, box: d.Box, ids: d.IDs, log: d.Log, bus: d.Bus, hub: d.Hub,
+		queue: d.Queue, mail: d.Mail, now: d.Now, limits: d.Limits,
 		pairs: make(chan *httpsig.KeyPair, sparePairs), cache: tokenCache{m: map[[32]byte]cachedIdentity{}}}
 }
 
 // SignedUp is emitted when a person made an account.
 type SignedUp struct{ User *user.User }
 
-// SignedIn is emitted when somebody signed in with the password.
+// SignedIn is emitted when somebody signed in.
 type SignedIn struct {
 	UserID string
 	At     time.Time
@@ -171,6 +198,7 @@ func (c *tokenCache) drop() {
 type revokedData struct {
 	TokenID string `json:"tokenId,omitempty"`
 	All     bool   `json:"all,omitempty"`
+	Renewed bool   `json:"renewed,omitempty"` // the native token is another now
 }
 
 // Consumers end what a revoked token holds open, on every node.
@@ -179,6 +207,8 @@ func (s *Service) Consumers() []log.Consumer {
 		Name: "auth.tokens", Kinds: []string{"auth.revoked", "user.suspended", "user.deleted", "user.moved"},
 		Handle: s.onRevoked,
 		Lost:   func() { s.cache.drop(); s.hub.CloseAll() },
+	}, {
+		Name: "auth.signins", Kinds: []string{"auth.signedIn"}, Handle: s.onSignedIn,
 	}}
 }
 
@@ -192,6 +222,9 @@ func (s *Service) onRevoked(_ context.Context, _ *pg.Tx, batch []log.Change) err
 		d := revokedData{All: c.Kind != "auth.revoked"}
 		if c.Kind == "auth.revoked" {
 			errs = append(errs, c.Into(&d))
+		}
+		if d.Renewed {
+			s.hub.Publish(stream.MainTopic(c.ActorID), stream.Event{Type: "myTokenRegenerated"})
 		}
 		s.hub.Revoke(c.ActorID, stream.Revoked{TokenID: d.TokenID, All: d.All})
 	}
@@ -231,9 +264,20 @@ func (s *Service) pair() (*httpsig.KeyPair, error) {
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return append(s.signinEndpoints(),
-		api.Post("username/available", s.apiUsernameAvailable, api.Visitors),
-		api.Post("i/regenerate-token", s.apiRegenerateToken, api.Secure),
-		api.Post("miauth/gen-token", s.apiGenToken, api.Secure),
+	return slices.Concat(
+		s.signinEndpoints(),
+		s.factorEndpoints(),
+		s.accountEndpoints(),
+		s.inviteEndpoints(),
+		s.approvalEndpoints(),
+		[]api.Endpoint{
+			api.Post("username/available", s.apiUsernameAvailable, api.Visitors),
+			api.Post("miauth/gen-token", s.apiGenToken, api.Secure),
+		},
 	)
+}
+
+// Jobs answer who forgot a password, and throw away what is out of date.
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Work(s.workReset), job.Every(time.Hour, sweepArgs{}, s.sweep)}
 }

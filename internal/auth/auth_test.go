@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -97,6 +98,7 @@ func TestRegenerateToken(t *testing.T) {
 	sock := a.Stream(t, "main")
 	a.Fails(t, "i/regenerate-token", m{"password": "wrong"}, 400, "INCORRECT_PASSWORD")
 	a.Post(t, "i/regenerate-token", m{"password": "password"})
+	sock.Next("myTokenRegenerated", func(e m) bool { return testsrv.Dig(e, "body", "type") == "myTokenRegenerated" })
 	sock.Closed()
 	a.Fails(t, "i", m{}, 401, "AUTHENTICATION_FAILED")
 	fresh := testsrv.Dig(s.Guest().Post(t, "signin", m{"username": "alice", "password": "password"}), "i").(string)
@@ -177,4 +179,23 @@ func TestMiauthPage(t *testing.T) {
 	if res.StatusCode != http.StatusForbidden {
 		t.Errorf("another site's form: %s", res.Status)
 	}
+}
+
+// form fills in a page's form and gives its answer.
+func form(t *testing.T, page string, fields m) (int, string) {
+	t.Helper()
+	values := url.Values{}
+	for k, v := range fields {
+		values.Set(k, v.(string))
+	}
+	res, err := http.PostForm(page, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
 }

@@ -105,14 +105,11 @@ func (s *Service) grant(ctx context.Context, userID string, g Grant) (string, er
 	return token, nil
 }
 
-// Allow signs a person in with the password, for nothing but letting an app in.
-// Errors are those of signing in.
-func (s *Service) Allow(ctx context.Context, ip netip.Addr, username, password string, g Grant) error {
-	u, err := s.mayTry(ctx, &api.Call{IP: ip}, username)
+// Allow signs a person in with what signs it in (Enter), for nothing but
+// letting an app in.
+func (s *Service) Allow(ctx context.Context, ip netip.Addr, username, password, token string, g Grant) error {
+	u, err := s.Enter(ctx, ip, username, password, token)
 	if err != nil {
-		return err
-	}
-	if _, err := s.signIn(ctx, u, password, ip); err != nil {
 		return err
 	}
 	_, err = s.grant(ctx, u.ID, g)

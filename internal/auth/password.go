@@ -106,24 +106,3 @@ func (s *Service) Check(ctx context.Context, userID, password string) error {
 	}
 	return nil
 }
-
-const sqlSetPassword = `UPDATE account SET password_hash = $2 WHERE user_id = $1`
-
-// SetPassword gives an account a new password, for the operator's reset.
-func (s *Service) SetPassword(ctx context.Context, userID, password string) error {
-	if password == "" {
-		return ErrPassword
-	}
-	hash, err := hashPassword(password)
-	if err != nil {
-		return err
-	}
-	tag, err := s.db.Exec(ctx, sqlSetPassword, userID, hash)
-	if err != nil {
-		return fmt.Errorf("set password: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
-		return errors.New("the account does not sign in here")
-	}
-	return nil
-}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/log"
 )
@@ -77,8 +78,10 @@ type Settings struct {
 	NodeinfoSoftware      string          `json:"nodeinfoSoftware"`
 	SignToActivityPubGet  bool            `json:"signToActivityPubGet"`
 	EnableServiceWorker   bool            `json:"enableServiceWorker"`
-	EnableEmail           bool            `json:"enableEmail"`
 	EmailRequiredToSignup bool            `json:"emailRequiredForSignup"`
+	ApprovalRequired      bool            `json:"approvalRequiredForSignup"` // ours: a moderator lets new accounts in
+
+	MailSettings
 }
 
 // ClientOptions are what visitors' clients show.
@@ -108,6 +111,7 @@ type Service struct {
 	db        *pg.DB
 	log       *log.Log
 	slog      *slog.Logger
+	box       *secret.Box
 	endpoints func() []*api.Endpoint
 	settings  atomic.Pointer[Settings]
 	taken     atomic.Bool // somebody has an account here
@@ -115,8 +119,9 @@ type Service struct {
 }
 
 // New makes the service; Load must follow. endpoints lists the API's table.
-func New(self Self, db *pg.DB, lg *log.Log, endpoints func() []*api.Endpoint, l *slog.Logger) *Service {
-	s := &Service{Self: self, db: db, log: lg, slog: l, endpoints: endpoints, started: time.Now()}
+// box seals the settings that are secrets.
+func New(self Self, db *pg.DB, box *secret.Box, lg *log.Log, endpoints func() []*api.Endpoint, l *slog.Logger) *Service {
+	s := &Service{Self: self, db: db, box: box, log: lg, slog: l, endpoints: endpoints, started: time.Now()}
 	s.settings.Store(defaults())
 	return s
 }
@@ -138,6 +143,9 @@ func (s *Service) Load(ctx context.Context) error {
 		if err := json.Unmarshal(raw, set); err != nil {
 			return fmt.Errorf("settings in the database: %w", err)
 		}
+		if err := s.openSecrets(set); err != nil {
+			return err
+		}
 	}
 	s.settings.Store(set)
 	s.taken.Store(false) // looked at again: reset-db has emptied everything
@@ -156,6 +164,9 @@ func (s *Service) Update(ctx context.Context, changes map[string]any) error {
 	}
 	check := defaults()
 	if err := json.Unmarshal(b, check); err != nil {
+		return fmt.Errorf("update settings: %w", err)
+	}
+	if b, err = s.sealSecrets(b); err != nil {
 		return fmt.Errorf("update settings: %w", err)
 	}
 	err = s.db.Tx(ctx, func(tx *pg.Tx) error {

@@ -30,6 +30,7 @@ type metaRes struct {
 	ClientOptions       meta.ClientOptions `json:"clientOptions"`
 	DisableRegistration bool               `json:"disableRegistration"`
 	EmailRequired       bool               `json:"emailRequiredForSignup"`
+	ApprovalRequired    bool               `json:"approvalRequiredForSignup"` // ours
 	EnableHcaptcha      bool               `json:"enableHcaptcha"`
 	HcaptchaSiteKey     *string            `json:"hcaptchaSiteKey"`
 	EnableMcaptcha      bool               `json:"enableMcaptcha"`
@@ -108,10 +109,10 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, req metaReq) (*metaR
 		Name: set.Name, ShortName: set.ShortName, URI: s.meta.Origin, Description: set.Description, Langs: set.Langs,
 		TosURL: set.TosURL, RepositoryURL: set.RepositoryURL, FeedbackURL: set.FeedbackURL,
 		DefaultDarkTheme: set.DefaultDarkTheme, DefaultLightTheme: set.DefaultLightTheme, ClientOptions: set.ClientOptions,
-		DisableRegistration: set.DisableRegistration, EmailRequired: set.EmailRequiredToSignup,
+		DisableRegistration: set.DisableRegistration, EmailRequired: set.EmailRequiredToSignup, ApprovalRequired: set.ApprovalRequired,
 		BannerURL: set.BannerURL, ServerErrorImageURL: set.ServerErrorImageURL, InfoImageURL: set.InfoImageURL,
 		NotFoundImageURL: set.NotFoundImageURL, IconURL: set.IconURL, MaxNoteTextLength: 3000, Ads: []struct{}{},
-		NotesPerOneAd: set.NotesPerOneAd, EnableEmail: set.EnableEmail, EnableServiceWorker: set.EnableServiceWorker,
+		NotesPerOneAd: set.NotesPerOneAd, EnableEmail: set.SendsMail(), EnableServiceWorker: set.EnableServiceWorker,
 		MediaProxy: s.meta.Origin + "/proxy", EnableURLPreview: set.URLPreviewEnabled, BackgroundImageURL: set.BackgroundImageURL,
 		ImpressumURL: set.ImpressumURL, LogoImageURL: set.LogoImageURL, PrivacyPolicyURL: set.PrivacyPolicyURL,
 		InquiryURL: set.InquiryURL, ServerRules: set.ServerRules, ThemeColor: set.ThemeColor, Policies: p,

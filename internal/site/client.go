@@ -89,7 +89,10 @@ type bootView struct {
 	Host        string   `json:"host"`
 	Lang        string   `json:"lang"`
 	Description string   `json:"description"`
-	Closed      bool     `json:"closed"`
+	Closed      bool     `json:"closed"`   // an invitation is needed
+	NeedsMail   bool     `json:"mail"`     // an address is needed
+	Approval    bool     `json:"approval"` // a moderator lets new accounts in
+	SendsMail   bool     `json:"sendsMail"`
 	Rules       []string `json:"rules"`
 }
 
@@ -98,17 +101,18 @@ func (s *Service) clientView(v *view) *clientView {
 		return nil
 	}
 	set := s.meta.Get()
-	b := bootView{Name: v.Site, Host: s.meta.Host, Lang: v.Lang, Closed: set.DisableRegistration, Rules: set.ServerRules}
+	b := bootView{Name: v.Site, Host: s.meta.Host, Lang: v.Lang, Closed: set.DisableRegistration,
+		NeedsMail: set.EmailRequiredToSignup, Approval: set.ApprovalRequired, SendsMail: set.SendsMail(), Rules: set.ServerRules}
 	if set.Description != nil {
 		b.Description = *set.Description
 	}
 	return &clientView{Script: s.client.script, Styles: s.client.styles, Preload: append([]string{s.client.locales[v.Lang]}, s.client.preload...), Boot: b}
 }
 
-var clientPaths = regexp.MustCompile(`^/(?:|timeline/(?:home|local|social|global)|my/notifications|settings|signin|signup|@[^/]+|notes/[^/]+)$`)
+var clientPaths = regexp.MustCompile(`^/(?:|timeline/(?:home|local|social|global)|my/notifications|settings|signin|signup|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+|@[^/]+|notes/[^/]+)$`)
 
 // onlyClient are the client's pages that the server has no page for.
-var onlyClient = regexp.MustCompile(`^/(?:timeline/(?:home|local|social|global)|my/notifications|settings|signin)$`)
+var onlyClient = regexp.MustCompile(`^/(?:timeline/(?:home|local|social|global)|my/notifications|settings|signin|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+)$`)
 
 // wantsClient tells whether the empty client is the answer: for pages that only
 // it has, and everywhere it goes for those who are signed in. A cookie without

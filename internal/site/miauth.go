@@ -20,6 +20,7 @@ type consentBody struct {
 	Action      string
 	Username    string
 	Problem     string
+	AskToken    bool // the account wants a code, too
 	Done        bool
 	Callback    string // where the app waits, shown before anything is sent there
 }
@@ -97,12 +98,13 @@ func (s *Service) serveAllow(w http.ResponseWriter, r *http.Request) {
 	}
 	b.Username = strings.TrimPrefix(strings.TrimSpace(r.PostFormValue("username")), "@")
 	name := b.Name
-	err := s.auth.Allow(r.Context(), s.api.ClientIP(r), b.Username, r.PostFormValue("password"), auth.Grant{
+	err := s.auth.Allow(r.Context(), s.api.ClientIP(r), b.Username, r.PostFormValue("password"), r.PostFormValue("token"), auth.Grant{
 		Session: r.PathValue("session"), Name: &name, IconURL: &b.Icon, Permission: b.Permissions})
 	var e *api.Error
 	switch {
 	case errors.As(err, &e):
 		b.Problem = e.Code
+		b.AskToken = e.Code == "INVALID_TOKEN"
 		s.showConsent(w, r, http.StatusForbidden, b)
 	case err != nil:
 		s.finish(w, r, err)

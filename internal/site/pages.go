@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/lib/mfm"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/socket/api"
@@ -259,12 +260,21 @@ func (s *Service) note(w http.ResponseWriter, r *http.Request, id string) error 
 
 // formBody is the sign-up form.
 type formBody struct {
-	Username string
-	Problem  string // text key of what was wrong
-	Done     bool
-	Closed   bool
-	Rules    []string
+	Username   string
+	Invitation string
+	Email      string
+	Reason     string
+	Problem    string // text key of what was wrong
+	Done       bool
+	Waits      string // for what the account waits that was asked for
+	Closed     bool   // an invitation is needed
+	Mail       bool   // an address is needed
+	Approval   bool   // a moderator decides
+	Rules      []string
 }
+
+// maxReason is how much somebody can say about why he would like to be here.
+const maxReason = 1000
 
 func (s *Service) serveForm(w http.ResponseWriter, r *http.Request) {
 	if s.wantsClient(r) {
@@ -277,7 +287,7 @@ func (s *Service) serveForm(w http.ResponseWriter, r *http.Request) {
 func (s *Service) form(w http.ResponseWriter, r *http.Request, status int, b formBody) {
 	v := s.view(r)
 	set := s.meta.Get()
-	b.Closed, b.Rules = set.DisableRegistration, set.ServerRules
+	b.Closed, b.Mail, b.Approval, b.Rules = set.DisableRegistration, set.EmailRequiredToSignup, set.ApprovalRequired, set.ServerRules
 	v.Title, v.Body = v.T["signup"], b
 	s.render(w, status, "signup.html", v)
 }
@@ -289,12 +299,14 @@ func (s *Service) serveSignup(w http.ResponseWriter, r *http.Request) {
 		s.form(w, r, http.StatusBadRequest, formBody{Problem: "INVALID_USERNAME"})
 		return
 	}
-	b := formBody{Username: strings.TrimSpace(r.PostFormValue("username"))}
-	err := s.auth.SignUpAt(r.Context(), s.api.ClientIP(r), b.Username, r.PostFormValue("password"))
+	b := formBody{Username: strings.TrimSpace(r.PostFormValue("username")), Invitation: r.PostFormValue("invitation"),
+		Email: strings.TrimSpace(r.PostFormValue("email")), Reason: limit(r.PostFormValue("reason"), maxReason)}
+	a, err := s.auth.Apply(r.Context(), s.api.ClientIP(r), auth.Application{Username: b.Username, Password: r.PostFormValue("password"),
+		Invitation: b.Invitation, Email: b.Email, Reason: b.Reason, Lang: s.view(r).Lang})
 	var e *api.Error
 	switch {
 	case err == nil:
-		b.Done = true
+		b.Done, b.Waits = a.User != nil, a.Waits
 		s.form(w, r, http.StatusOK, b)
 	case asAPI(err, &e):
 		b.Problem = e.Code

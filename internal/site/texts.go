@@ -38,6 +38,11 @@ func texts(lang string) map[string]string {
 		"TOO_MANY_AUTHENTICATION_FAILURES": "너무 많이 시도했습니다. 나중에 다시 해 주세요.",
 		"allow":                            "앱에 권한 주기", "allowed": "앱에 권한을 주었습니다. 앱으로 돌아가세요.", "unnamed": "이름 없는 앱", "asks": "이 앱이 다음 권한을 요청합니다:", "nothingAsked": "아무 권한도 요청하지 않음", "allowIt": "로그인하고 허용",
 		"NO_SUCH_USER": "그런 계정이 없습니다.", "SUSPENDED": "정지된 계정입니다.", "INCORRECT_PASSWORD": "비밀번호가 맞지 않습니다.",
+		"INVALID_TOKEN": "2단계 인증 코드나 백업 코드를 입력하세요.", "token": "2단계 인증 코드 또는 백업 코드",
+		"invitation": "초대 코드", "email": "메일 주소", "reason": "가입하려는 이유", "closedInvite": "초대 코드가 있어야 가입할 수 있습니다.", "byApproval": "관리자가 확인한 뒤에 가입이 끝납니다.",
+		"waitsMail": "메일을 보냈습니다. 30분 안에 메일의 주소를 열면 가입이 끝납니다.", "waitsApproval": "신청을 받았습니다. 관리자가 승인하면 로그인할 수 있습니다.",
+		"DENIED_USERNAME": "쓸 수 없는 이름입니다.", "INVALID_INVITATION_CODE": "초대 코드가 틀렸거나, 이미 쓰였거나, 기한이 지났습니다.", "INVALID_EMAIL_ADDRESS": "메일 주소를 확인해 주세요.",
+		"EMAIL_ADDRESS_USED": "다른 계정이 쓰는 메일 주소입니다.", "MAIL_NOT_AVAILABLE": "지금은 메일을 보낼 수 없어 가입을 받지 못합니다.", "REASON_REQUIRED": "가입하려는 이유를 적어 주세요.",
 	}, "ja": {
 		"signup": "アカウント登録", "needsScript": "このページにはJavaScriptが必要です。", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
 		"usernameHint": "英数字と_、1〜20文字", "done": "アカウントを作りました。Misskeyのアプリからこのアドレスでログインしてください：",
@@ -51,6 +56,11 @@ func texts(lang string) map[string]string {
 		"TOO_MANY_AUTHENTICATION_FAILURES": "試行回数が多すぎます。時間をおいてください。",
 		"allow":                            "アプリを許可する", "allowed": "アプリを許可しました。アプリに戻ってください。", "unnamed": "名前のないアプリ", "asks": "このアプリは次の権限を求めています：", "nothingAsked": "権限は求められていません", "allowIt": "ログインして許可",
 		"NO_SUCH_USER": "そのアカウントはありません。", "SUSPENDED": "凍結されたアカウントです。", "INCORRECT_PASSWORD": "パスワードが違います。",
+		"INVALID_TOKEN": "二段階認証のコードかバックアップコードを入力してください。", "token": "二段階認証コードまたはバックアップコード",
+		"invitation": "招待コード", "email": "メールアドレス", "reason": "登録したい理由", "closedInvite": "登録には招待コードが必要です。", "byApproval": "管理者が確認したあとに登録が完了します。",
+		"waitsMail": "メールを送りました。30分以内にメールのリンクを開くと登録が完了します。", "waitsApproval": "申請を受け付けました。管理者が承認するとログインできます。",
+		"DENIED_USERNAME": "使えない名前です。", "INVALID_INVITATION_CODE": "招待コードが違うか、使用済みか、期限切れです。", "INVALID_EMAIL_ADDRESS": "メールアドレスを確認してください。",
+		"EMAIL_ADDRESS_USED": "ほかのアカウントが使っているメールアドレスです。", "MAIL_NOT_AVAILABLE": "現在メールを送れないため、登録を受け付けられません。", "REASON_REQUIRED": "登録したい理由を書いてください。",
 	}, "en": {
 		"signup": "Sign up", "needsScript": "This page needs JavaScript.", "username": "Username", "password": "Password", "create": "Create account",
 		"usernameHint": "1 to 20 letters, digits or _", "done": "The account is made. Sign in with any Misskey app at:",
@@ -64,5 +74,10 @@ func texts(lang string) map[string]string {
 		"TOO_MANY_AUTHENTICATION_FAILURES": "Too many attempts. Try again later.",
 		"allow":                            "Let an app in", "allowed": "The app has been let in. Go back to it.", "unnamed": "An app without a name", "asks": "The app asks to:", "nothingAsked": "do nothing", "allowIt": "Sign in and allow",
 		"NO_SUCH_USER": "There is no such account.", "SUSPENDED": "The account is suspended.", "INCORRECT_PASSWORD": "The password is not right.",
+		"INVALID_TOKEN": "Give the code of your authenticator, or a backup code.", "token": "Code of the authenticator, or a backup code",
+		"invitation": "Invitation code", "email": "Mail address", "reason": "Why you would like to be here", "closedInvite": "You need an invitation to sign up.", "byApproval": "A moderator lets new accounts in.",
+		"waitsMail": "A mail is on its way. Open its link within 30 minutes to complete the sign-up.", "waitsApproval": "Thank you. You can sign in once a moderator has let you in.",
+		"DENIED_USERNAME": "That name cannot be had.", "INVALID_INVITATION_CODE": "The invitation is not right, was used, or is too old.", "INVALID_EMAIL_ADDRESS": "Please check the mail address.",
+		"EMAIL_ADDRESS_USED": "Another account has that mail address.", "MAIL_NOT_AVAILABLE": "The server cannot send mail at the moment, and so takes no new accounts.", "REASON_REQUIRED": "Say why you would like to be here.",
 	}}[lang]
 }

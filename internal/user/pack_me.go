@@ -49,7 +49,11 @@ type Me struct {
 	SecurityKeys         bool            `json:"securityKeys"`
 	Email                json.RawMessage `json:"email,omitempty"` // told to the native token only
 	EmailVerified        *bool           `json:"emailVerified,omitempty"`
+	SecurityKeysList     json.RawMessage `json:"securityKeysList,omitempty"`
 }
+
+// fullStock is how many backup codes an account is given.
+const fullStock = 5
 
 // maxUnread is where counting unread notifications stops, as Misskey's badge.
 const maxUnread = 100
@@ -59,6 +63,7 @@ SELECT p.inject_featured_note, p.receive_announcement_email, p.always_mark_nsfw,
 	p.auto_accept_followed, p.no_crawle, p.prevent_ai_learning, p.muted_words, p.hard_muted_words, p.muted_instances,
 	p.notification_recieve_config, p.email_notification_types, p.achievements, cardinality(p.logged_in_dates),
 	coalesce(a.two_factor_enabled, false), a.email, coalesce(a.email_verified, false),
+	coalesce(a.password_less, false), coalesce(cardinality(a.backup_codes), 0), keys.list,
 	EXISTS (SELECT FROM follow_request r WHERE r.followee_id = p.user_id),
 	unread.total, unread.mentions, unread.specified
 FROM user_profile p
@@ -74,6 +79,11 @@ CROSS JOIN LATERAL (
 		ORDER BY id DESC LIMIT $2
 	) x LEFT JOIN note n ON n.id = x.note_id
 ) unread
+CROSS JOIN LATERAL (
+	SELECT coalesce(json_agg(json_build_object('id', k.id, 'name', k.name,
+		'lastUsed', to_char(k.last_used_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY k.last_used_at DESC), '[]') AS list
+	FROM security_key k WHERE k.user_id = p.user_id
+) keys
 WHERE p.user_id = $1`
 
 func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
@@ -83,20 +93,29 @@ func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
 	}
 	var email *string
 	var verified bool
+	var codes int
+	var keys json.RawMessage
 	err := s.db.QueryRow(ctx, sqlMe, u.ID, maxUnread).Scan(&m.InjectFeaturedNote, &m.ReceiveAnnouncements, &m.AlwaysMarkNsfw,
 		&m.AutoSensitive, &m.CarefulBot, &m.AutoAcceptFollowed, &m.NoCrawle, &m.PreventAiLearning, &m.MutedWords,
 		&m.HardMutedWords, &m.MutedInstances, &m.NotificationRecieve, &m.EmailNotifications, &m.Achievements, &m.LoggedInDays,
-		&m.TwoFactorEnabled, &email, &verified, &m.PendingFollowRequest,
+		&m.TwoFactorEnabled, &email, &verified, &m.UsePasswordLessLogin, &codes, &keys, &m.PendingFollowRequest,
 		&m.UnreadNotifications, &m.UnreadMentions, &m.UnreadSpecifiedNotes)
 	if err != nil {
 		return nil, fmt.Errorf("own account: %w", err)
+	}
+	m.SecurityKeys = string(keys) != "[]"
+	switch {
+	case codes >= fullStock:
+		m.BackupCodesStock = "full"
+	case codes > 0:
+		m.BackupCodesStock = "partial"
 	}
 	m.UnreadNotification = m.UnreadNotifications > 0
 	if m.Policies, err = s.roles.Of(ctx, u.ID); err != nil {
 		return nil, err
 	}
 	if secrets {
-		m.Email, m.EmailVerified = message(email), &verified
+		m.Email, m.EmailVerified, m.SecurityKeysList = message(email), &verified, keys
 	}
 	return m, nil
 }

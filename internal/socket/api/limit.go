@@ -64,6 +64,15 @@ func (l *Limiter) Take(key string, max int, window, gap time.Duration) (wait tim
 	return 0, true
 }
 
+// Return takes back the latest call under key: it turned out not to count.
+func (l *Limiter) Return(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.calls[key]; c != nil && len(c.at) > 0 {
+		c.at = c.at[:len(c.at)-1]
+	}
+}
+
 // sweep forgets what no window needs, once a minute.
 func (l *Limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {

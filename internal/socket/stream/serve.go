@@ -171,10 +171,25 @@ func (c *Conn) onControl(msg any) {
 	switch m := msg.(type) {
 	case Revoked:
 		if m.All || m.TokenID == c.identity.TokenID {
-			c.end(closeRevoked)
+			c.revoke()
 		}
 	case recheck:
 		c.recheck(c.capturedIDs()...)
+	}
+}
+
+// lastWords is how long a reader may take for what was queued before its token
+// was revoked.
+const lastWords = 2 * time.Second
+
+// revoke ends the connection once what waits has been sent, so that a client
+// hears why; nothing that comes later is.
+func (c *Conn) revoke() {
+	select {
+	case c.out <- nil:
+		time.AfterFunc(lastWords, func() { c.end(closeRevoked) })
+	default:
+		c.end(closeRevoked)
 	}
 }
 
@@ -236,6 +251,11 @@ func (c *Conn) write(ctx context.Context) {
 			_ = c.ws.Close(status, "")
 			return
 		case b := <-c.out:
+			if b == nil {
+				_ = c.ws.Close(closeRevoked, "")
+				c.end(closeRevoked)
+				return
+			}
 			if err := c.writeOne(ctx, b); err != nil {
 				c.cancel(err)
 			}
