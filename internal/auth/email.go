@@ -90,7 +90,7 @@ const (
 // apiUpdateEmail sets the account's address, which counts for nothing until it
 // is proven; null takes it away. The address that was is told.
 func (s *Service) apiUpdateEmail(ctx context.Context, c *api.Call, req updateEmailReq) (*user.Detailed, error) {
-	if err := s.prove(ctx, c, req.Password, req.Token, errWrongPassword); err != nil {
+	if err := s.Prove(ctx, c, req.Password, req.Token, errWrongPassword); err != nil {
 		return nil, err
 	}
 	if req.Email == nil || *req.Email == "" {

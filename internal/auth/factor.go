@@ -60,14 +60,14 @@ const (
 	proofsWithin = time.Hour
 )
 
-// prove checks that the caller is the account's owner and not only somebody who
+// Prove checks that the caller is the account's owner and not only somebody who
 // holds its token: by the password, and a code where the second factor is on.
 // wrong is the endpoint's error for another password.
-func (s *Service) prove(ctx context.Context, c *api.Call, password string, token *string, wrong *api.Error) error {
+func (s *Service) Prove(ctx context.Context, c *api.Call, password string, token *string, wrong *api.Error) error {
 	return s.proveUnless(ctx, c, password, token, false, wrong)
 }
 
-// proveUnless is prove for whom has shown this code a moment ago, and need not
+// proveUnless is Prove for whom has shown this code a moment ago, and need not
 // show another.
 func (s *Service) proveUnless(ctx context.Context, c *api.Call, password string, token *string, shown bool, wrong *api.Error) error {
 	key := "prove\x00" + c.UserID

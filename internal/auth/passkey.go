@@ -144,7 +144,7 @@ var (
 
 // apiRegisterKey begins to add a passkey.
 func (s *Service) apiRegisterKey(ctx context.Context, c *api.Call, req proofReq) (*protocol.PublicKeyCredentialCreationOptions, error) {
-	if err := s.prove(ctx, c, req.Password, req.Token, errRegisterKeyPassword); err != nil {
+	if err := s.Prove(ctx, c, req.Password, req.Token, errRegisterKeyPassword); err != nil {
 		return nil, err
 	}
 	f, err := s.factors(ctx, c.UserID)
@@ -318,7 +318,7 @@ WHERE user_id = $1 AND password_less AND NOT EXISTS (SELECT FROM security_key WH
 )
 
 func (s *Service) apiRemoveKey(ctx context.Context, c *api.Call, req removeKeyReq) (api.None, error) {
-	if err := s.prove(ctx, c, req.Password, req.Token, errRemovePassword); err != nil {
+	if err := s.Prove(ctx, c, req.Password, req.Token, errRemovePassword); err != nil {
 		return api.None{}, err
 	}
 	return api.None{}, s.db.Tx(ctx, func(tx *pg.Tx) error {

@@ -75,7 +75,7 @@ var errChangePassword = api.Err("INCORRECT_PASSWORD", "4a5d7c9e-0b52-4a8e-8c36-0
 // sessions share that token. Apps' tokens were given one by one and can be
 // taken back one by one, so they stay unless revokeApps asks.
 func (s *Service) apiChangePassword(ctx context.Context, c *api.Call, req changeReq) (api.None, error) {
-	if err := s.prove(ctx, c, req.Current, req.Token, errChangePassword); err != nil {
+	if err := s.Prove(ctx, c, req.Current, req.Token, errChangePassword); err != nil {
 		return api.None{}, err
 	}
 	hash, err := hashPassword(req.New)

@@ -122,7 +122,7 @@ const sqlNextSeed = `UPDATE account SET totp_next_enc = $2 WHERE user_id = $1`
 // apiRegisterTOTP makes a seed for an authenticator. The one in use stays until
 // the new one has proven itself.
 func (s *Service) apiRegisterTOTP(ctx context.Context, c *api.Call, req proofReq) (*seedRes, error) {
-	if err := s.prove(ctx, c, req.Password, req.Token, errRegisterPassword); err != nil {
+	if err := s.Prove(ctx, c, req.Password, req.Token, errRegisterPassword); err != nil {
 		return nil, err
 	}
 	u, err := s.users.ByID(ctx, c.UserID)
@@ -244,7 +244,7 @@ WHERE user_id = $1`
 
 // apiUnregister switches the second factor off.
 func (s *Service) apiUnregister(ctx context.Context, c *api.Call, req proofReq) (api.None, error) {
-	if err := s.prove(ctx, c, req.Password, req.Token, errUnregisterPassword); err != nil {
+	if err := s.Prove(ctx, c, req.Password, req.Token, errUnregisterPassword); err != nil {
 		return api.None{}, err
 	}
 	return api.None{}, s.db.Tx(ctx, func(tx *pg.Tx) error { return s.withoutFactors(ctx, tx, c.UserID) })

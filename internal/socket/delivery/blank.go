@@ -14,35 +14,45 @@ import (
 // in the log when the others look.
 const (
 	sqlBlankStage = `
-UPDATE fed_stage SET body = '' WHERE object_key = $1 AND object = $2 AND type NOT IN ('Delete', 'Undo') AND body <> ''`
+UPDATE fed_stage SET body = '' WHERE object_key = ANY($1) AND object = ANY($2) AND type NOT IN ('Delete', 'Undo') AND body <> ''`
 	sqlBlankLive = `
-UPDATE fed_log_live SET body = '' WHERE object_key = $1 AND object = $2 AND type NOT IN ('Delete', 'Undo') AND body <> ''`
+UPDATE fed_log_live SET body = '' WHERE object_key = ANY($1) AND object = ANY($2) AND type NOT IN ('Delete', 'Undo') AND body <> ''`
 	sqlBlankBulk = `
-UPDATE fed_log_bulk SET body = '' WHERE object_key = $1 AND object = $2 AND type NOT IN ('Delete', 'Undo') AND body <> ''`
+UPDATE fed_log_bulk SET body = '' WHERE object_key = ANY($1) AND object = ANY($2) AND type NOT IN ('Delete', 'Undo') AND body <> ''`
 )
 
-// BlankUnsent takes the text of an object that was deleted out of what is still
+// BlankUnsent takes the text of objects that were deleted out of what is still
 // to be delivered: those messages become nothing. Deletes and Undos stay.
-func (s *Service) BlankUnsent(ctx context.Context, tx *pg.Tx, object string) error {
-	key := objectKey(object)
+func (s *Service) BlankUnsent(ctx context.Context, tx *pg.Tx, objects ...string) error {
+	keys := make([]int64, len(objects))
+	for i, o := range objects {
+		keys[i] = objectKey(o)
+	}
 	b := &pgx.Batch{}
-	b.Queue(sqlBlankStage, key, object)
-	b.Queue(sqlBlankLive, key, object)
-	b.Queue(sqlBlankBulk, key, object)
+	b.Queue(sqlBlankStage, keys, objects)
+	b.Queue(sqlBlankLive, keys, objects)
+	b.Queue(sqlBlankBulk, keys, objects)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("blank %s: %w", object, err)
+		return fmt.Errorf("blank what is unsent: %w", err)
 	}
 	tx.AfterCommit(func() {
-		if s.blanked.add(object) {
-			return
+		for _, o := range objects {
+			s.forgetUnsent(o)
 		}
-		if d := s.dispatching(); d != nil {
-			d.dropWindows()
-		}
-		s.blanked.forget()
-		s.blanked.add(object)
 	})
 	return nil
+}
+
+// forgetUnsent remembers that what was read of an object is not to be sent.
+func (s *Service) forgetUnsent(object string) {
+	if s.blanked.add(object) {
+		return
+	}
+	if d := s.dispatching(); d != nil {
+		d.dropWindows()
+	}
+	s.blanked.forget()
+	s.blanked.add(object)
 }
 
 // maxBlanked objects are remembered; then everything that was read before is

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"buttersc.one/oven/internal/lib/pg"
 )
 
@@ -21,38 +23,67 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 // about the same object goes to them through Message.To. Nothing is staged, and
 // the recipients are zero, when nobody or only this server is to get it.
 func (s *Service) Send(ctx context.Context, tx *pg.Tx, m Message) (Recipients, error) {
-	if m.Class < Direct || m.Class > Bulk {
-		return Recipients{}, fmt.Errorf("send %s: no class %d", m.ActivityID, m.Class)
-	}
-	if m.Stream == 0 && m.Type == "Delete" && m.Class < Bulk && s.deletes.many(m.ActorID, s.now()) {
-		m.Class = Bulk
-	}
-	stream := m.Stream
-	if stream == 0 {
-		stream = int64(m.Class)
-	} else if err := s.takes(ctx, tx, stream); err != nil {
-		return Recipients{}, fmt.Errorf("send %s: %w", m.ActivityID, err)
-	}
-	to, err := s.recipients(ctx, tx, m)
+	to, err := s.SendAll(ctx, tx, []Message{m})
 	if err != nil {
-		return Recipients{}, fmt.Errorf("send %s: %w", m.ActivityID, err)
+		return Recipients{}, err
 	}
-	if to.AudienceID == nil && len(to.Extra) == 0 {
-		return Recipients{}, nil
+	return to[0], nil
+}
+
+// SendAll is Send for several messages, which are staged in their order.
+func (s *Service) SendAll(ctx context.Context, tx *pg.Tx, messages []Message) ([]Recipients, error) {
+	out := make([]Recipients, len(messages))
+	open := map[int64]bool{}
+	b := &pgx.Batch{}
+	for i, m := range messages {
+		stream, err := s.streamOf(ctx, tx, m, open)
+		if err == nil {
+			out[i], err = s.recipients(ctx, tx, m)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("send %s: %w", m.ActivityID, err)
+		}
+		to := &out[i]
+		if to.AudienceID == nil && len(to.Extra) == 0 {
+			*to = Recipients{}
+			continue
+		}
+		object, extra := m.Object, to.Extra
+		if object == "" {
+			object = m.ActivityID
+		}
+		if extra == nil {
+			extra = []int32{}
+		}
+		b.Queue(sqlStage, stream, m.ActivityID, m.Type, m.ActorID, objectKey(object), object, to.AudienceID, extra, m.Body)
 	}
-	object := m.Object
-	if object == "" {
-		object = m.ActivityID
+	if b.Len() == 0 {
+		return out, nil
 	}
-	extra := to.Extra
-	if extra == nil {
-		extra = []int32{}
-	}
-	if _, err := tx.Exec(ctx, sqlStage, stream, m.ActivityID, m.Type, m.ActorID, objectKey(object), object, to.AudienceID, extra, m.Body); err != nil {
-		return Recipients{}, fmt.Errorf("send %s: %w", m.ActivityID, err)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("send %s: %w", messages[0].ActivityID, err)
 	}
 	tx.AfterCommit(s.seq.Poke)
-	return to, nil
+	return out, nil
+}
+
+// streamOf chooses a message's stream; open are those known to be open in tx.
+func (s *Service) streamOf(ctx context.Context, tx *pg.Tx, m Message, open map[int64]bool) (int64, error) {
+	switch {
+	case m.Class < Direct || m.Class > Bulk:
+		return 0, fmt.Errorf("no class %d", m.Class)
+	case m.Stream != 0 && !open[m.Stream]:
+		if err := s.takes(ctx, tx, m.Stream); err != nil {
+			return 0, err
+		}
+		open[m.Stream] = true
+	case m.Stream == 0 && m.Type == "Delete" && m.Class < Bulk && s.deletes.many(m.ActorID, s.now()):
+		return int64(Bulk), nil
+	}
+	if m.Stream != 0 {
+		return m.Stream, nil
+	}
+	return int64(m.Class), nil
 }
 
 // objectKey is what order is kept by. Two objects that share one only wait for

@@ -122,13 +122,14 @@ func (d *dispatcher) hand(ctx context.Context, stream, upto int64, rows []*row) 
 	}
 	now := d.s.now()
 	read := time.Now()
+	var blanked []string
 	for _, r := range rows {
 		if st.class <= Fanout {
 			r.handed = read
 		}
 		if r.typ == "Delete" && !d.shards.all() {
 			// Perhaps another node blanked what is unsent of it, and it is in a window here.
-			d.s.blanked.add(r.object)
+			blanked = append(blanked, r.object)
 		}
 		set := sets[r.audience]
 		for _, id := range set {
@@ -141,8 +142,24 @@ func (d *dispatcher) hand(ctx context.Context, stream, upto int64, rows []*row) 
 		}
 	}
 	st.tail = upto
+	d.forget(blanked)
 	d.pump()
 	return nil
+}
+
+// forget is forgetUnsent, called with the lock held.
+func (d *dispatcher) forget(objects []string) {
+	for _, o := range objects {
+		if !d.s.blanked.add(o) {
+			d.segs = segments{}
+			for _, h := range d.hosts {
+				d.dropHost(h)
+				d.wake(h)
+			}
+			d.s.blanked.forget()
+			d.s.blanked.add(o)
+		}
+	}
 }
 
 // offer puts a new row into the window of an endpoint that is at the end of the
