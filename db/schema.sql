@@ -116,6 +116,41 @@ CREATE TABLE "change_stage" (
 	CONSTRAINT change_stage_pkey PRIMARY KEY (id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
 
+-- owner: account. The clearing of an account's notes and files, one run an account, the last: what lies before before_id goes, up to after_id it has come. Whoever works at it holds the row for one batch
+CREATE TABLE "cleanup" (
+	user_id text COLLATE "C" NOT NULL,
+	state text NOT NULL,
+	phase text NOT NULL DEFAULT 'keep'::text,
+	due_at timestamp with time zone NOT NULL,
+	notes boolean NOT NULL,
+	files boolean NOT NULL,
+	keep_favorited boolean NOT NULL,
+	before_id text COLLATE "C" NOT NULL,
+	after_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	stream_id bigint,
+	notes_total bigint NOT NULL DEFAULT 0,
+	notes_done bigint NOT NULL DEFAULT 0,
+	files_total bigint NOT NULL DEFAULT 0,
+	files_done bigint NOT NULL DEFAULT 0,
+	last_error text NOT NULL DEFAULT ''::text,
+	requested_at timestamp with time zone NOT NULL DEFAULT now(),
+	updated_at timestamp with time zone NOT NULL DEFAULT now(),
+	finished_at timestamp with time zone,
+	CONSTRAINT cleanup_pkey PRIMARY KEY (user_id),
+	CONSTRAINT cleanup_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT cleanup_phase_check CHECK ((phase = ANY (ARRAY['keep'::text, 'notes'::text, 'files'::text]))),
+	CONSTRAINT cleanup_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'done'::text, 'cancelled'::text])))
+);
+CREATE INDEX cleanup_due_idx ON public.cleanup USING btree (due_at) WHERE (state = 'running'::text);
+
+-- owner: account. Notes that a clearing leaves: pinned and direct ones, and what hangs together with them
+CREATE TABLE "cleanup_keep" (
+	user_id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	CONSTRAINT cleanup_keep_pkey PRIMARY KEY (user_id, note_id),
+	CONSTRAINT cleanup_keep_user_id_fkey FOREIGN KEY (user_id) REFERENCES cleanup(user_id) ON DELETE CASCADE
+);
+
 -- owner: clip. Notes that somebody keeps together
 CREATE TABLE "clip" (
 	id text COLLATE "C" NOT NULL,
@@ -159,6 +194,13 @@ CREATE TABLE "counter" (
 	value bigint NOT NULL,
 	CONSTRAINT counter_pkey PRIMARY KEY (name)
 ) WITH (fillfactor=70);
+
+-- owner: drive. Stored bytes whose file is gone, to be erased
+CREATE TABLE "drive_erase" (
+	key text COLLATE "C" NOT NULL,
+	at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT drive_erase_pkey PRIMARY KEY (key)
+);
 
 -- owner: drive. is_link: a remote file known by its address only
 CREATE TABLE "drive_file" (
@@ -325,6 +367,7 @@ CREATE TABLE "fed_key" (
 	public_pem text NOT NULL,
 	created_at timestamp with time zone NOT NULL DEFAULT now(),
 	retired_at timestamp with time zone,
+	gone_at timestamp with time zone,
 	CONSTRAINT fed_key_pkey PRIMARY KEY (key_id)
 );
 CREATE UNIQUE INDEX fed_key_actor_key ON public.fed_key USING btree (actor_id) WHERE (retired_at IS NULL);

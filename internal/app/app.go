@@ -267,7 +267,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
 	a.Stats = stats.New(o.DB, a.Log)
 	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
-		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Slog: o.Log})
+		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Slog: o.Log})
 	l.users, l.fed, l.auth, l.roles, l.notes = a.Users, a.Federation, a.Auth, a.Roles, a.Notes
 }
 
@@ -281,6 +281,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
+		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
@@ -388,6 +389,7 @@ func (a *App) Run(ctx context.Context) error {
 	run("auth", a.Auth.Run)
 	if a.o.Workers {
 		run("delivery", a.Delivery.Run)
+		run("clearings", a.Accounts.Run)
 		if a.ingest {
 			run("inbox", a.Inbox.Run)
 		}
@@ -468,3 +470,6 @@ func (a *App) Release() {
 
 // DB is the database the server was built on.
 func (a *App) DB() *pg.DB { return a.o.DB }
+
+// Files is where files' bytes are.
+func (a *App) Files() blob.Store { return a.o.Files }

@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
+	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/user"
 )
 
@@ -21,10 +23,37 @@ func (s *Service) userOf(r *http.Request) (*user.User, error) {
 
 func (s *Service) actorByID(r *http.Request) (any, error) {
 	u, err := s.userOf(r)
+	if errors.Is(err, errGone) {
+		return s.ended(r)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return s.Users.Actor(r.Context(), u)
+}
+
+// ended is what is told of an account that has ended: its key alone, by which
+// others verify that it has. errGone when there is no such account, or the key is
+// kept no longer.
+func (s *Service) ended(r *http.Request) (any, error) {
+	u, err := s.Users.ByID(r.Context(), r.PathValue("id"))
+	if errors.Is(err, user.ErrNotFound) || err == nil && (!u.Local() || !u.IsDeleted) {
+		return nil, errGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	pem, err := s.Delivery.PublicPEM(r.Context(), u.ID)
+	if errors.Is(err, delivery.ErrNoKey) {
+		return nil, errGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	self := s.Users.LocalURI(u.ID)
+	return &ap.Actor{Context: ap.Context(), Type: "Person", ID: self, Inbox: self + "/inbox", Outbox: self + "/outbox",
+		Followers: self + "/followers", Following: self + "/following", PreferredUsername: u.Username,
+		PublicKey: &ap.Key{ID: s.Users.KeyID(u.ID), Type: "Key", Owner: self, PublicKeyPEM: pem}}, nil
 }
 
 func (s *Service) actorByName(r *http.Request) (any, error) {
@@ -41,13 +70,13 @@ func (s *Service) actorByName(r *http.Request) (any, error) {
 }
 
 func (s *Service) publicKey(r *http.Request) (any, error) {
-	u, err := s.userOf(r)
+	doc, err := s.actorByID(r)
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.Users.Actor(r.Context(), u)
-	if err != nil {
-		return nil, err
+	a, ok := doc.(*ap.Actor)
+	if !ok {
+		return nil, errGone
 	}
 	k := *a.PublicKey
 	k.Context = ap.Context()

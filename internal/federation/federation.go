@@ -21,6 +21,7 @@ import (
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/user"
@@ -37,6 +38,7 @@ type Deps struct {
 	Emojis    *emoji.Service
 	Stats     *stats.Service
 	Remote    *remote.Client
+	Delivery  *delivery.Service
 	Slog      *slog.Logger
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
@@ -102,14 +101,10 @@ func (n *Note) recipients() *delivery.Recipients {
 // notes those who are known to hold it besides. A followers-only or direct
 // note's deletion goes to nobody who did not get it.
 func (s *Service) sendDelete(ctx context.Context, tx *pg.Tx, author *user.User, n *Note) error {
-	actor, uri := s.Users.URI(author), s.URI(n)
-	act := ap.Delete(actor, uri+"#delete", uri)
-	if n.IsPureRenote {
-		inner, err := s.announce(ctx, tx, author, n)
-		if err != nil {
-			return err
-		}
-		act = &ap.Activity{Context: ap.Context(), ID: inner.ID + "/undo", Type: "Undo", Actor: actor, To: inner.To, Cc: inner.Cc, Object: inner}
+	uri := s.URI(n)
+	act, err := s.deletion(ctx, tx, author, n)
+	if err != nil {
+		return err
 	}
 	body, err := json.Marshal(act)
 	if err != nil {
@@ -222,7 +217,7 @@ type purgeArgs struct {
 // Kind implements job.Args.
 func (purgeArgs) Kind() string { return "note.purge" }
 
-const sqlSomeOf = `SELECT ` + Columns + From + `WHERE n.user_id = $1 ORDER BY n.id LIMIT 100`
+const sqlSomeOf = `SELECT n.id FROM note n WHERE n.user_id = $1 ORDER BY n.id LIMIT 100`
 
 // workPurge removes notes in small transactions until none is left; run again
 // it goes on where it was.
@@ -239,15 +234,16 @@ func (s *Service) workPurge(ctx context.Context, a purgeArgs) error {
 		if err != nil {
 			return fmt.Errorf("notes to purge: %w", err)
 		}
-		list, err := pgx.CollectRows(rows, Scan)
-		if err != nil || len(list) == 0 {
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil || len(ids) == 0 {
 			return err
 		}
-		for _, n := range list {
-			err := s.DB.Tx(ctx, func(tx *pg.Tx) error { return s.Delete(ctx, tx, author, n) })
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return err
-			}
+		err = s.DB.Tx(ctx, func(tx *pg.Tx) error {
+			_, err := s.DeleteBatch(ctx, tx, author, ids, 0)
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
 }

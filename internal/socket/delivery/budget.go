@@ -57,6 +57,7 @@ type load struct {
 	// most is how many bulk requests there may be at a time.
 	most  float64
 	limit float64
+	late  time.Time // when live requests were late last, by the process's clock
 }
 
 const (
@@ -88,11 +89,28 @@ func (l *load) adjust(dt time.Duration) {
 		late := l.lags[min(n-1, n*95/100)] > lateAfter
 		l.lags = l.lags[:0]
 		if late {
+			l.late = time.Now()
 			l.most = max(1, l.most*0.7)
 			return
 		}
 	}
 	l.most = min(l.limit, l.most+max(l.most*0.05, 0.5)*dt.Seconds())
+}
+
+// lateFor is how long after live activities were late whoever makes bulk should
+// wait.
+const lateFor = 2 * time.Second
+
+// Late tells whether live activities are late here, so that whoever makes bulk
+// should make less.
+func (s *Service) Late() bool {
+	d := s.dispatching()
+	if d == nil {
+		return false
+	}
+	d.load.mu.Lock()
+	defer d.load.mu.Unlock()
+	return time.Since(d.load.late) < lateFor
 }
 
 func (l *load) bulk() int {

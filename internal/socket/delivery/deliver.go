@@ -58,7 +58,7 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 	}
 	ctx, cancel := context.WithTimeout(d.posting, timeout)
 	defer cancel()
-	key, err := d.s.Key(ctx, r.actorID)
+	h, err := d.s.key(ctx, r.actorID)
 	var unusable *keyError
 	switch {
 	case errors.Is(err, ErrNoKey), errors.As(err, &unusable):
@@ -70,6 +70,10 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 		d.s.log.Error("delivering", "activity", r.activityID, "err", err)
 		return outcome{verdict: broken, reason: err.Error()}
 	}
+	if h.gone && r.typ != "Delete" && r.typ != "Undo" {
+		return outcome{verdict: nothing}
+	}
+	key := h.key
 	if it.c.class >= Background {
 		key.Signer = gated{key.Signer, d.gate}
 	}

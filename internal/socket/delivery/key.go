@@ -27,23 +27,24 @@ type keyring struct {
 
 type held struct {
 	key  httpsig.Key
+	gone bool // its account has ended
 	till time.Time
 }
 
-func (k *keyring) get(actorID string, now time.Time) (httpsig.Key, bool) {
+func (k *keyring) get(actorID string, now time.Time) (held, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	h, ok := k.m[actorID]
-	return h.key, ok && now.Before(h.till)
+	return h, ok && now.Before(h.till)
 }
 
-func (k *keyring) put(actorID string, key httpsig.Key, till time.Time) {
+func (k *keyring) put(actorID string, h held) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.m == nil || len(k.m) >= maxKeys {
 		k.m = map[string]held{}
 	}
-	k.m[actorID] = held{key, till}
+	k.m[actorID] = h
 }
 
 func (k *keyring) drop(actorID string) {
@@ -79,31 +80,63 @@ func (s *Service) AddKey(ctx context.Context, tx *pg.Tx, actorID, keyURI string,
 
 func keyContext(actorID string) string { return "fed_key.private:" + actorID }
 
-const sqlKey = `SELECT key_uri, private_enc FROM fed_key WHERE actor_id = $1 AND retired_at IS NULL`
+const sqlKey = `SELECT key_uri, private_enc, gone_at IS NOT NULL FROM fed_key WHERE actor_id = $1 AND retired_at IS NULL`
 
 // Key signs for the actor; ErrNoKey when it has none.
 func (s *Service) Key(ctx context.Context, actorID string) (httpsig.Key, error) {
+	h, err := s.key(ctx, actorID)
+	return h.key, err
+}
+
+func (s *Service) key(ctx context.Context, actorID string) (held, error) {
 	now := s.now()
-	if k, ok := s.keys.get(actorID, now); ok {
-		return k, nil
+	if h, ok := s.keys.get(actorID, now); ok {
+		return h, nil
 	}
-	var k httpsig.Key
+	h := held{till: now.Add(keyFor)}
 	var sealed []byte
-	if err := s.db.QueryRow(ctx, sqlKey, actorID).Scan(&k.ID, &sealed); err != nil {
+	if err := s.db.QueryRow(ctx, sqlKey, actorID).Scan(&h.key.ID, &sealed, &h.gone); err != nil {
 		if pg.NoRows(err) {
-			return httpsig.Key{}, ErrNoKey
+			return held{}, ErrNoKey
 		}
-		return httpsig.Key{}, fmt.Errorf("key of %s: %w", actorID, err)
+		return held{}, fmt.Errorf("key of %s: %w", actorID, err)
 	}
 	text, err := s.cfg.Box.Open(sealed, keyContext(actorID))
 	if err != nil {
-		return httpsig.Key{}, &keyError{actorID, err}
+		return held{}, &keyError{actorID, err}
 	}
-	if k.Signer, err = httpsig.ParsePrivateKey(string(text)); err != nil {
-		return httpsig.Key{}, &keyError{actorID, err}
+	if h.key.Signer, err = httpsig.ParsePrivateKey(string(text)); err != nil {
+		return held{}, &keyError{actorID, err}
 	}
-	s.keys.put(actorID, k, now.Add(keyFor))
-	return k, nil
+	s.keys.put(actorID, h)
+	return h, nil
+}
+
+const (
+	sqlRetireActor = `UPDATE fed_key SET gone_at = now() WHERE actor_id = $1 AND retired_at IS NULL`
+	sqlOldKeys     = `DELETE FROM fed_key WHERE coalesce(gone_at, retired_at) < $1`
+)
+
+// Retire says that the actor's account has ended: what was not sent of it is not
+// sent any more, but for what takes things back.
+func (s *Service) Retire(ctx context.Context, tx *pg.Tx, actorID string) error {
+	if _, err := tx.Exec(ctx, sqlRetireActor, actorID); err != nil {
+		return fmt.Errorf("retire %s: %w", actorID, err)
+	}
+	tx.AfterCommit(func() { s.keys.drop(actorID) })
+	return nil
+}
+
+// keepKeys is how long the key of an account that has ended is kept: as long as
+// what it deleted is told to servers that were away, and a week.
+const keepKeys = 97 * 24 * time.Hour
+
+// dropKeys removes keys that nothing is signed with any more.
+func (s *Service) dropKeys(ctx context.Context) error {
+	if _, err := s.db.Exec(ctx, sqlOldKeys, s.now().Add(-keepKeys)); err != nil {
+		return fmt.Errorf("old keys: %w", err)
+	}
+	return nil
 }
 
 // keyError is a key that is there and cannot be used.

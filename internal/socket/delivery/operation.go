@@ -140,6 +140,15 @@ func (s *Service) Operations(ctx context.Context, stream *int64) ([]Operation, e
 	return out, nil
 }
 
+// BulkPerSecond is how many activities of operations a host is sent a second, at
+// most.
+func (s *Service) BulkPerSecond() int64 {
+	if s.cfg.BulkRate < 1 {
+		return 100
+	}
+	return int64(s.cfg.BulkRate)
+}
+
 // keepOperations is how long a finished operation is listed.
 const keepOperations = 30 * 24 * time.Hour
 

@@ -146,6 +146,9 @@ func (s *Service) keepPartitions(ctx context.Context) {
 				s.log.Error("a partition of the delivery log is missing", "day", day(t), "err", err)
 			}
 		}
+		if err := s.dropKeys(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("old keys", "err", err)
+		}
 		if err := s.dropOld(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("old partitions of the delivery log", "err", err)
 		}

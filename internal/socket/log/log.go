@@ -120,6 +120,21 @@ func (l *Log) Append(ctx context.Context, tx *pg.Tx, kind, objectID, actorID str
 	return nil
 }
 
+const sqlStageAll = `INSERT INTO change_stage (kind, object_id, actor_id, data) SELECT $1, unnest($2::text[]), $3, $4`
+
+// AppendAll is Append of the same change of several objects.
+func (l *Log) AppendAll(ctx context.Context, tx *pg.Tx, kind string, objectIDs []string, actorID string, data any) error {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("append %s: %w", kind, err)
+	}
+	if _, err := tx.Exec(ctx, sqlStageAll, kind, objectIDs, actorID, b); err != nil {
+		return fmt.Errorf("append %s: %w", kind, err)
+	}
+	tx.AfterCommit(l.seq.Poke)
+	return nil
+}
+
 // The rows are moved in one statement: deleted from the stage, numbered in
 // staging order behind the head, written to the log, and the head is advanced.
 const sqlMove = `
