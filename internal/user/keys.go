@@ -12,7 +12,7 @@ import (
 )
 
 const sqlKey = `
-SELECT k.pem, u.id, u.uri, u.is_suspended, u.is_deleted FROM user_publickey k JOIN "user" u ON u.id = k.user_id WHERE k.key_id = $1`
+SELECT k.pem, u.id, u.uri, u.is_suspended, u.is_deleted, EXISTS (SELECT FROM following f WHERE f.followee_id = u.id) FROM user_publickey k JOIN "user" u ON u.id = k.user_id WHERE k.key_id = $1`
 
 // Key implements inbox.Keys: the key as it is known, without the network.
 // inbox.ErrNoKey when it is not.
@@ -20,7 +20,7 @@ func (s *Service) Key(ctx context.Context, keyID string) (*inbox.Key, error) {
 	var pem string
 	k := &inbox.Key{ID: keyID}
 	var deleted bool
-	err := s.db.QueryRow(ctx, sqlKey, keyID).Scan(&pem, &k.UserID, &k.Actor, &k.Suspended, &deleted)
+	err := s.db.QueryRow(ctx, sqlKey, keyID).Scan(&pem, &k.UserID, &k.Actor, &k.Suspended, &deleted, &k.Followed)
 	if pg.NoRows(err) {
 		return nil, inbox.ErrNoKey
 	}

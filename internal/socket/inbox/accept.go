@@ -69,7 +69,7 @@ func (s *Service) takeOne(ctx context.Context, k *Key, o *ap.Object, body []byte
 	if err := allowed(a); err != nil {
 		return err
 	}
-	v := &arrival{lane: lane(a, s.cfg.Origin), host: a.Host, key: keyOf(a), actor: a.Actor, actorID: k.UserID, body: body, done: make(chan struct{})}
+	v := &arrival{lane: lane(a, k.Followed, s.cfg.Origin), host: a.Host, key: keyOf(a), actor: a.Actor, actorID: k.UserID, body: body, done: make(chan struct{})}
 	if !repeats(o) {
 		sum := sha256.Sum256([]byte(a.ID))
 		v.hash = sum[:]

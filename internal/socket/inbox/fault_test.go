@@ -132,6 +132,52 @@ func TestF40(t *testing.T) {
 	}
 }
 
+// TestLanes: what is to somebody here goes before what those write whom people
+// here follow, that before the rest, and what a relay tells comes last but for
+// accounts that change.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.s.Plug(everything(record)...)
+	want := []string{}
+	actors := map[string]*actor{}
+	for _, name := range []string{"account", "relay", "other", "followed", "direct"} {
+		a := w.actor("https://" + name + ".example/u")
+		a.info.Followed = name == "followed"
+		actors[name] = a
+		want = append([]string{a.id}, want...)
+	}
+	send := func(name string, activity map[string]any) {
+		t.Helper()
+		if err := w.s.Accept(t.Context(), actors[name].info, text(activity)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acc := actors["account"]
+	send("account", map[string]any{"id": acc.id + "/update/1", "type": "Update", "actor": acc.id, "object": map[string]any{"id": acc.id, "type": "Person"}})
+	rel := actors["relay"]
+	send("relay", map[string]any{"id": rel.id + "/announce/1", "type": "Announce", "actor": rel.id, "object": "https://elsewhere.example/n/1"})
+	send("other", actors["other"].create("1"))
+	send("followed", actors["followed"].create("1"))
+	send("direct", actors["direct"].create("1", "to", []any{w.url + "/users/ann"}))
+	var got []string
+	rows, err := w.db.Query(t.Context(), "SELECT actor FROM fed_inbox ORDER BY lane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a string
+		if err := rows.Scan(&a); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, a)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // TestF41: a host that does not answer for its keys holds up itself only, its
 // requests are bounded, and it is not asked for each of them.
 func TestF41(t *testing.T) {

@@ -82,6 +82,7 @@ type Key struct {
 	Actor     string // id of the actor who owns it
 	UserID    string // its account here
 	Suspended bool   // what the actor sends is dropped
+	Followed  bool   // somebody here follows the actor
 }
 
 // ErrNoKey says that a key is not known, or that there is none to be had.

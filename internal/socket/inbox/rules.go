@@ -129,17 +129,18 @@ func selfDirected(a *Activity) bool {
 	return (a.Type == "Delete" || a.Type == "Update") && a.Object.Ref("object") == a.Actor
 }
 
-// Lanes, the smaller first. 2 is free, for what is less urgent than the rest
-// and still not bulk.
+// Lanes, the smaller first.
 const (
-	laneDirect  int16 = 0 // somebody here is addressed or meant
-	laneOther   int16 = 1
-	laneAccount int16 = 3 // accounts that change or go: many at once, and none is urgent
-	lanes             = 4
+	laneDirect   int16 = 0 // somebody here is addressed or meant
+	laneFollowed int16 = 1 // by somebody whom people here follow
+	laneOther    int16 = 2
+	laneRelay    int16 = 3 // what others said, told by one whom nobody here follows
+	laneAccount  int16 = 4 // accounts that change or go: many at once, and none is urgent
+	lanes              = 5
 )
 
-// lane is how urgent an activity is.
-func lane(a *Activity, origin string) int16 {
+// lane is how urgent an activity is. followed: somebody here follows its actor.
+func lane(a *Activity, followed bool, origin string) int16 {
 	if selfDirected(a) {
 		return laneAccount
 	}
@@ -148,6 +149,12 @@ func lane(a *Activity, origin string) int16 {
 		if slices.ContainsFunc(o.Addressees(), ours) || slices.ContainsFunc(o.Refs("object"), ours) || ours(o.Ref("inReplyTo")) {
 			return laneDirect
 		}
+	}
+	switch {
+	case followed:
+		return laneFollowed
+	case a.Type == "Announce":
+		return laneRelay
 	}
 	return laneOther
 }
