@@ -218,7 +218,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
-	a.Auth = auth.New(o.DB, a.Meta, a.Users, o.Box, ids, a.Log, a.Bus, a.Hub, a.API.Limits)
+	a.Auth = auth.New(o.DB, a.Meta, a.Users, o.Box, ids, a.Log, a.Bus, a.Hub, a.Remote, a.API.Limits)
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
 	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
 	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,

@@ -1,6 +1,6 @@
 // Package auth is in charge of getting in: signing up and in, the account's
-// own token, access tokens of apps and how they are granted (MiAuth). What a
-// caller may then do is package role's.
+// own token, access tokens of apps and how they are granted (MiAuth, OAuth,
+// sessions of older apps). What a caller may then do is package role's.
 package auth
 
 import (
@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
 )
@@ -33,6 +35,7 @@ type Service struct {
 	log    *log.Log
 	bus    *event.Bus
 	hub    *stream.Hub
+	door   *remote.Client
 	limits func() *api.Limiter
 	pairs  chan *httpsig.KeyPair
 	cache  tokenCache
@@ -40,8 +43,8 @@ type Service struct {
 
 // New makes the service; limits gives the API's limiter, which sign-up and
 // sign-in use too.
-func New(db *pg.DB, m *meta.Service, us *user.Service, box *secret.Box, ids *id.Maker, lg *log.Log, bus *event.Bus, hub *stream.Hub, limits func() *api.Limiter) *Service {
-	return &Service{db: db, meta: m, users: us, box: box, ids: ids, log: lg, bus: bus, hub: hub, limits: limits,
+func New(db *pg.DB, m *meta.Service, us *user.Service, box *secret.Box, ids *id.Maker, lg *log.Log, bus *event.Bus, hub *stream.Hub, door *remote.Client, limits func() *api.Limiter) *Service {
+	return &Service{db: db, meta: m, users: us, box: box, ids: ids, log: lg, bus: bus, hub: hub, door: door, limits: limits,
 		pairs: make(chan *httpsig.KeyPair, sparePairs), cache: tokenCache{m: map[[32]byte]cachedIdentity{}}}
 }
 
@@ -73,9 +76,9 @@ const (
 SELECT u.id, u.is_suspended, u.moved_to_uri IS NOT NULL, u.is_root FROM account a JOIN "user" u ON u.id = a.user_id
 WHERE a.token_hash = $1 AND NOT u.is_deleted`
 	sqlAccess = `
-SELECT u.id, u.is_suspended, u.moved_to_uri IS NOT NULL, u.is_root, t.id, t.permission
-FROM access_token t JOIN "user" u ON u.id = t.user_id
-WHERE t.token_hash = $1 AND NOT u.is_deleted`
+SELECT u.id, u.is_suspended, u.moved_to_uri IS NOT NULL, u.is_root, t.id, coalesce(a.permission, t.permission)
+FROM access_token t JOIN "user" u ON u.id = t.user_id LEFT JOIN app a ON a.id = t.app_id
+WHERE (t.token_hash = $1 OR t.digest_hash = $2) AND NOT u.is_deleted`
 	sqlTokenUsed = `UPDATE access_token SET last_used_at = now() WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`
 )
 
@@ -94,7 +97,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (*api.Identity
 	if len(token) == tokenLength {
 		err = s.db.QueryRow(ctx, sqlNative, key[:]).Scan(&i.UserID, &i.Suspended, &i.Moved, &i.Root)
 	} else {
-		err = s.db.QueryRow(ctx, sqlAccess, key[:]).Scan(&i.UserID, &i.Suspended, &i.Moved, &i.Root, &i.TokenID, &i.Scopes)
+		err = s.db.QueryRow(ctx, sqlAccess, key[:], hashToken(strings.ToLower(token))).Scan(&i.UserID, &i.Suspended, &i.Moved, &i.Root, &i.TokenID, &i.Scopes)
 		if err == nil {
 			_, err = s.db.Exec(ctx, sqlTokenUsed, i.TokenID)
 		}
@@ -231,7 +234,7 @@ func (s *Service) pair() (*httpsig.KeyPair, error) {
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return append(s.signinEndpoints(),
+	return append(append(s.signinEndpoints(), s.appsEndpoints()...),
 		api.Post("username/available", s.apiUsernameAvailable, api.Visitors),
 		api.Post("i/regenerate-token", s.apiRegenerateToken, api.Secure),
 		api.Post("miauth/gen-token", s.apiGenToken, api.Secure),

@@ -38,6 +38,7 @@ func texts(lang string) map[string]string {
 		"TOO_MANY_AUTHENTICATION_FAILURES": "너무 많이 시도했습니다. 나중에 다시 해 주세요.",
 		"allow":                            "앱에 권한 주기", "allowed": "앱에 권한을 주었습니다. 앱으로 돌아가세요.", "unnamed": "이름 없는 앱", "asks": "이 앱이 다음 권한을 요청합니다:", "nothingAsked": "아무 권한도 요청하지 않음", "allowIt": "로그인하고 허용",
 		"NO_SUCH_USER": "그런 계정이 없습니다.", "SUSPENDED": "정지된 계정입니다.", "INCORRECT_PASSWORD": "비밀번호가 맞지 않습니다.",
+		"oneTime": "인증 코드 (2단계 인증을 쓰는 경우)", "denyIt": "거부", "deniedText": "앱에 권한을 주지 않았습니다.", "askedTooLongAgo": "요청이 없거나 만료되었습니다. 앱에서 다시 시작하세요.", "badRequest": "앱의 요청이 올바르지 않습니다.",
 	}, "ja": {
 		"signup": "アカウント登録", "needsScript": "このページにはJavaScriptが必要です。", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
 		"usernameHint": "英数字と_、1〜20文字", "done": "アカウントを作りました。Misskeyのアプリからこのアドレスでログインしてください：",
@@ -51,6 +52,7 @@ func texts(lang string) map[string]string {
 		"TOO_MANY_AUTHENTICATION_FAILURES": "試行回数が多すぎます。時間をおいてください。",
 		"allow":                            "アプリを許可する", "allowed": "アプリを許可しました。アプリに戻ってください。", "unnamed": "名前のないアプリ", "asks": "このアプリは次の権限を求めています：", "nothingAsked": "権限は求められていません", "allowIt": "ログインして許可",
 		"NO_SUCH_USER": "そのアカウントはありません。", "SUSPENDED": "凍結されたアカウントです。", "INCORRECT_PASSWORD": "パスワードが違います。",
+		"oneTime": "認証コード（二段階認証を使う場合）", "denyIt": "拒否", "deniedText": "アプリを許可しませんでした。", "askedTooLongAgo": "リクエストがないか、期限が切れています。アプリからやり直してください。", "badRequest": "アプリのリクエストが正しくありません。",
 	}, "en": {
 		"signup": "Sign up", "needsScript": "This page needs JavaScript.", "username": "Username", "password": "Password", "create": "Create account",
 		"usernameHint": "1 to 20 letters, digits or _", "done": "The account is made. Sign in with any Misskey app at:",
@@ -64,5 +66,6 @@ func texts(lang string) map[string]string {
 		"TOO_MANY_AUTHENTICATION_FAILURES": "Too many attempts. Try again later.",
 		"allow":                            "Let an app in", "allowed": "The app has been let in. Go back to it.", "unnamed": "An app without a name", "asks": "The app asks to:", "nothingAsked": "do nothing", "allowIt": "Sign in and allow",
 		"NO_SUCH_USER": "There is no such account.", "SUSPENDED": "The account is suspended.", "INCORRECT_PASSWORD": "The password is not right.",
+		"oneTime": "One-time code (if you use two-factor sign-in)", "denyIt": "Deny", "deniedText": "The app has not been let in.", "askedTooLongAgo": "There is no such request any more. Start again from the app.", "badRequest": "The app's request is not valid.",
 	}}[lang]
 }
