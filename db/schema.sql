@@ -31,10 +31,15 @@ CREATE TABLE "access_token" (
 	permission text[] NOT NULL DEFAULT '{}'::text[],
 	fetched boolean NOT NULL DEFAULT false,
 	last_used_at timestamp with time zone,
+	app_id text COLLATE "C",
+	digest_hash bytea,
+	CONSTRAINT access_token_digest_key UNIQUE (digest_hash),
 	CONSTRAINT access_token_token_key UNIQUE (token_hash),
 	CONSTRAINT access_token_pkey PRIMARY KEY (id),
+	CONSTRAINT access_token_app_id_fkey FOREIGN KEY (app_id) REFERENCES app(id) ON DELETE CASCADE,
 	CONSTRAINT access_token_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
+CREATE UNIQUE INDEX access_token_app_key ON public.access_token USING btree (app_id, user_id) WHERE (app_id IS NOT NULL);
 CREATE INDEX access_token_session_idx ON public.access_token USING btree (session) WHERE (session IS NOT NULL);
 CREATE INDEX access_token_user_idx ON public.access_token USING btree (user_id);
 
@@ -69,6 +74,22 @@ CREATE TABLE "account_move" (
 );
 CREATE INDEX account_move_target_idx ON public.account_move USING btree (target_id);
 
+-- owner: auth. Apps of the older kind; secret_enc is sealed with the server's secret key
+CREATE TABLE "app" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C",
+	name text NOT NULL,
+	description text NOT NULL,
+	permission text[] NOT NULL,
+	callback_url text,
+	secret_hash bytea NOT NULL,
+	secret_enc bytea NOT NULL,
+	CONSTRAINT app_secret_key UNIQUE (secret_hash),
+	CONSTRAINT app_pkey PRIMARY KEY (id),
+	CONSTRAINT app_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE SET NULL
+);
+CREATE INDEX app_user_idx ON public.app USING btree (user_id, id DESC) WHERE (user_id IS NOT NULL);
+
 -- owner: auth. What an authenticator was asked to sign; taken once. subject is a user id, or the context of a sign-in without a name
 CREATE TABLE "auth_challenge" (
 	challenge text COLLATE "C" NOT NULL,
@@ -80,6 +101,22 @@ CREATE TABLE "auth_challenge" (
 	CONSTRAINT auth_challenge_pkey PRIMARY KEY (challenge)
 );
 CREATE INDEX auth_challenge_expires_idx ON public.auth_challenge USING btree (expires_at);
+
+-- owner: auth. An app of the older kind waits to be let in; user_id is who let it in
+CREATE TABLE "auth_session" (
+	id text COLLATE "C" NOT NULL,
+	token text COLLATE "C" NOT NULL,
+	app_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C",
+	expires_at timestamp with time zone NOT NULL,
+	CONSTRAINT auth_session_token_key UNIQUE (token),
+	CONSTRAINT auth_session_pkey PRIMARY KEY (id),
+	CONSTRAINT auth_session_app_id_fkey FOREIGN KEY (app_id) REFERENCES app(id) ON DELETE CASCADE,
+	CONSTRAINT auth_session_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX auth_session_app_idx ON public.auth_session USING btree (app_id);
+CREATE INDEX auth_session_expires_idx ON public.auth_session USING btree (expires_at);
+CREATE INDEX auth_session_user_idx ON public.auth_session USING btree (user_id) WHERE (user_id IS NOT NULL);
 
 -- owner: relation
 CREATE TABLE "blocking" (
@@ -772,6 +809,27 @@ CREATE TABLE "notification_read" (
 	CONSTRAINT notification_read_pkey PRIMARY KEY (user_id),
 	CONSTRAINT notification_read_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
+
+-- owner: auth. What a person allowed an OAuth client; kept for a day, so that a code that comes again takes back what it gave
+CREATE TABLE "oauth_code" (
+	code_hash bytea NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	client_id text COLLATE "C" NOT NULL,
+	redirect_uri text COLLATE "C" NOT NULL,
+	challenge text COLLATE "C" NOT NULL,
+	permission text[] NOT NULL,
+	name text NOT NULL,
+	icon_url text,
+	expires_at timestamp with time zone NOT NULL,
+	used boolean NOT NULL DEFAULT false,
+	token_id text COLLATE "C",
+	CONSTRAINT oauth_code_pkey PRIMARY KEY (code_hash),
+	CONSTRAINT oauth_code_token_id_fkey FOREIGN KEY (token_id) REFERENCES access_token(id) ON DELETE SET NULL,
+	CONSTRAINT oauth_code_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX oauth_code_expires_idx ON public.oauth_code USING btree (expires_at);
+CREATE INDEX oauth_code_token_idx ON public.oauth_code USING btree (token_id) WHERE (token_id IS NOT NULL);
+CREATE INDEX oauth_code_user_idx ON public.oauth_code USING btree (user_id);
 
 -- owner: auth. Passwords that somebody who has the mail may set anew, once
 CREATE TABLE "password_reset" (

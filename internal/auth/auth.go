@@ -1,8 +1,8 @@
 // Package auth is in charge of getting in: signing up (with invitations,
 // proven addresses, a moderator's consent) and in (password, codes, passkeys),
 // passwords that were forgotten, the account's own token, access tokens of apps
-// and how they are granted (MiAuth). What a caller may then do is package
-// role's.
+// and how they are granted (MiAuth, OAuth, sessions of older apps). What a caller
+// may then do is package role's.
 package auth
 
 import (
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/log"
 	"buttersc.one/oven/internal/socket/mailer"
+	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
 )
@@ -43,6 +45,7 @@ type Service struct {
 	queue  *job.Queue
 	mail   *mailer.Service
 	now    func() time.Time
+	door   *remote.Client
 	limits func() *api.Limiter
 	pairs  chan *httpsig.KeyPair
 	cache  tokenCache
@@ -61,6 +64,7 @@ type Deps struct {
 	Hub    *stream.Hub
 	Queue  *job.Queue
 	Mail   *mailer.Service
+	Door   *remote.Client // to other servers and clients' pages
 	Now    func() time.Time
 	Limits func() *api.Limiter // the API's, which sign-up and sign-in use too
 }
@@ -68,7 +72,7 @@ type Deps struct {
 // New makes the service.
 func New(d Deps) *Service {
 	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, users: d.Users, box: d.Box, ids: d.IDs, log: d.Log, bus: d.Bus, hub: d.Hub,
-		queue: d.Queue, mail: d.Mail, now: d.Now, limits: d.Limits,
+		queue: d.Queue, mail: d.Mail, door: d.Door, now: d.Now, limits: d.Limits,
 		pairs: make(chan *httpsig.KeyPair, sparePairs), cache: tokenCache{m: map[[32]byte]cachedIdentity{}}}
 }
 
@@ -100,9 +104,9 @@ const (
 SELECT u.id, u.is_suspended, u.moved_to_uri IS NOT NULL, u.is_root FROM account a JOIN "user" u ON u.id = a.user_id
 WHERE a.token_hash = $1 AND NOT u.is_deleted`
 	sqlAccess = `
-SELECT u.id, u.is_suspended, u.moved_to_uri IS NOT NULL, u.is_root, t.id, t.permission
-FROM access_token t JOIN "user" u ON u.id = t.user_id
-WHERE t.token_hash = $1 AND NOT u.is_deleted`
+SELECT u.id, u.is_suspended, u.moved_to_uri IS NOT NULL, u.is_root, t.id, coalesce(a.permission, t.permission)
+FROM access_token t JOIN "user" u ON u.id = t.user_id LEFT JOIN app a ON a.id = t.app_id
+WHERE (t.token_hash = $1 OR t.digest_hash = $2) AND NOT u.is_deleted`
 	sqlTokenUsed = `UPDATE access_token SET last_used_at = now() WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`
 )
 
@@ -121,7 +125,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (*api.Identity
 	if len(token) == tokenLength {
 		err = s.db.QueryRow(ctx, sqlNative, key[:]).Scan(&i.UserID, &i.Suspended, &i.Moved, &i.Root)
 	} else {
-		err = s.db.QueryRow(ctx, sqlAccess, key[:]).Scan(&i.UserID, &i.Suspended, &i.Moved, &i.Root, &i.TokenID, &i.Scopes)
+		err = s.db.QueryRow(ctx, sqlAccess, key[:], hashToken(strings.ToLower(token))).Scan(&i.UserID, &i.Suspended, &i.Moved, &i.Root, &i.TokenID, &i.Scopes)
 		if err == nil {
 			_, err = s.db.Exec(ctx, sqlTokenUsed, i.TokenID)
 		}
@@ -270,6 +274,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 		s.accountEndpoints(),
 		s.inviteEndpoints(),
 		s.approvalEndpoints(),
+		s.appsEndpoints(),
 		[]api.Endpoint{
 			api.Post("username/available", s.apiUsernameAvailable, api.Visitors),
 			api.Post("miauth/gen-token", s.apiGenToken, api.Secure),

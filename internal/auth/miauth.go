@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -85,40 +84,37 @@ type Grant struct {
 }
 
 // grant makes an access token of the account.
-func (s *Service) grant(ctx context.Context, userID string, g Grant) (string, error) {
-	token := id.RandomMixed(accessTokenLength)
-	tokenID := s.ids.Now()
+func (s *Service) grant(ctx context.Context, userID string, g Grant) (token string, err error) {
+	err = s.db.Tx(ctx, func(tx *pg.Tx) (err error) {
+		_, token, err = s.grantIn(ctx, tx, userID, g)
+		return err
+	})
+	return token, err
+}
+
+// grantIn is grant inside a transaction.
+func (s *Service) grantIn(ctx context.Context, tx *pg.Tx, userID string, g Grant) (tokenID, token string, err error) {
+	tokenID, token = s.ids.Now(), id.RandomMixed(accessTokenLength)
 	sealed := s.box.Seal([]byte(token), "access_token:"+tokenID)
 	var session *string
 	if g.Session != "" {
 		session = &g.Session
 	}
-	err := s.db.Tx(ctx, func(tx *pg.Tx) error {
-		if _, err := tx.Exec(ctx, sqlGrant, tokenID, userID, hashToken(token), sealed, session, g.Name, g.Description, g.IconURL, g.Permission); err != nil {
-			return err
-		}
-		return s.bus.Emit(ctx, tx, TokenGiven{UserID: userID})
-	})
-	if err != nil {
-		return "", fmt.Errorf("give token: %w", err)
+	if _, err := tx.Exec(ctx, sqlGrant, tokenID, userID, hashToken(token), sealed, session, g.Name, g.Description, g.IconURL, g.Permission); err != nil {
+		return "", "", fmt.Errorf("give token: %w", err)
 	}
-	return token, nil
+	return tokenID, token, s.bus.Emit(ctx, tx, TokenGiven{UserID: userID})
 }
 
-// Allow signs a person in with what signs it in (Enter), for nothing but
-// letting an app in.
-func (s *Service) Allow(ctx context.Context, ip netip.Addr, username, password, token string, g Grant) error {
-	u, err := s.Enter(ctx, ip, username, password, token)
-	if err != nil {
-		return err
-	}
-	_, err = s.grant(ctx, u.ID, g)
+// Allow lets an app in as an account that Enter gave.
+func (s *Service) Allow(ctx context.Context, u *user.User, g Grant) error {
+	_, err := s.grant(ctx, u.ID, g)
 	return err
 }
 
 // Routes are the calls that are no endpoints.
 func (s *Service) Routes() []api.Route {
-	return []api.Route{{Pattern: "POST /api/miauth/{session}/check", Handler: http.HandlerFunc(s.serveMiauthCheck)}}
+	return append(s.oauthRoutes(), api.Route{Pattern: "POST /api/miauth/{session}/check", Handler: http.HandlerFunc(s.serveMiauthCheck)})
 }
 
 // The token is handed out once: fetched is set in the statement that reads it.
@@ -160,13 +156,9 @@ func (s *Service) miauthCheck(ctx context.Context, session string) (*miauthRes, 
 	if err != nil {
 		return nil, fmt.Errorf("miauth: %w", err)
 	}
-	u, err := s.users.ByID(ctx, userID)
+	packed, err := s.packOne(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
-	packed, err := s.users.PackDetailed(ctx, "", map[string]*user.User{u.ID: u}, false)
-	if err != nil {
-		return nil, err
-	}
-	return &miauthRes{OK: true, Token: string(token), User: packed[u.ID]}, nil
+	return &miauthRes{OK: true, Token: string(token), User: packed}, nil
 }

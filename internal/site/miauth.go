@@ -1,7 +1,6 @@
 package site
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -9,27 +8,14 @@ import (
 	"strings"
 
 	"buttersc.one/oven/internal/auth"
-	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/user"
 )
-
-// consentBody is the page on which a person lets an app in (MiAuth).
-type consentBody struct {
-	Name        string
-	Icon        string
-	Permissions []string
-	Action      string
-	Username    string
-	Problem     string
-	AskToken    bool // the account wants a code, too
-	Done        bool
-	Callback    string // where the app waits, shown before anything is sent there
-}
 
 var sessionForm = regexp.MustCompile(`^[A-Za-z0-9-]{8,128}$`)
 
-// consent reads what an app asks for out of the page's address. Permissions
+// miauth reads what an app asks for out of the page's address. Permissions
 // that do not exist are left out, as Misskey does.
-func (s *Service) consent(r *http.Request) (*consentBody, bool) {
+func miauth(r *http.Request) (*consentBody, bool) {
 	q := r.URL.Query()
 	if !sessionForm.MatchString(r.PathValue("session")) {
 		return nil, false
@@ -44,7 +30,7 @@ func (s *Service) consent(r *http.Request) (*consentBody, bool) {
 	if u, err := url.Parse(b.Icon); err != nil || u.Scheme != "https" {
 		b.Icon = ""
 	}
-	b.Callback = callback(q.Get("callback"))
+	b.Callback = auth.Callback(q.Get("callback"))
 	return b, true
 }
 
@@ -55,22 +41,8 @@ func limit(s string, max int) string {
 	return s
 }
 
-// callback is the address to go back to: the web, or an app's own scheme; never
-// one that a browser would run (security row 6).
-func callback(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" || len(raw) > 1024 {
-		return ""
-	}
-	switch strings.ToLower(u.Scheme) {
-	case "javascript", "data", "file", "mailto", "blob", "vbscript":
-		return ""
-	}
-	return raw
-}
-
-func (s *Service) serveConsent(w http.ResponseWriter, r *http.Request) {
-	b, ok := s.consent(r)
+func (s *Service) serveMiauth(w http.ResponseWriter, r *http.Request) {
+	b, ok := miauth(r)
 	if !ok {
 		s.finish(w, r, errMissing)
 		return
@@ -78,44 +50,35 @@ func (s *Service) serveConsent(w http.ResponseWriter, r *http.Request) {
 	s.showConsent(w, r, http.StatusOK, b)
 }
 
-func (s *Service) showConsent(w http.ResponseWriter, r *http.Request, status int, b *consentBody) {
-	v := s.view(r)
-	v.Title, v.NoIndex, v.Body = v.T["allow"], true, b
-	v.Client = nil // a page for the password of an app's guest stays without scripts
-	w.Header().Set("Cache-Control", "no-store")
-	// The form's answer may lead to the app's own scheme.
-	s.renderWith(w, status, "miauth.html", v, "form-action *")
-}
-
-// serveAllow signs the person in with the password and gives the app its token:
-// the app fetches it by the session (miauth/<session>/check).
-func (s *Service) serveAllow(w http.ResponseWriter, r *http.Request) {
-	b, ok := s.consent(r)
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if !ok || r.ParseForm() != nil {
+// serveMiauthForm gives the app its token, which it fetches by the session
+// (miauth/<session>/check).
+func (s *Service) serveMiauthForm(w http.ResponseWriter, r *http.Request) {
+	b, ok := miauth(r)
+	if !ok || !b.form(w, r) {
 		s.finish(w, r, errMissing)
 		return
 	}
-	b.Username = strings.TrimPrefix(strings.TrimSpace(r.PostFormValue("username")), "@")
-	name := b.Name
-	err := s.auth.Allow(r.Context(), s.api.ClientIP(r), b.Username, r.PostFormValue("password"), r.PostFormValue("token"), auth.Grant{
-		Session: r.PathValue("session"), Name: &name, IconURL: &b.Icon, Permission: b.Permissions})
-	var e *api.Error
-	switch {
-	case errors.As(err, &e):
-		b.Problem = e.Code
-		b.AskToken = e.Code == "INVALID_TOKEN"
-		s.showConsent(w, r, http.StatusForbidden, b)
-	case err != nil:
-		s.finish(w, r, err)
-	case b.Callback != "":
-		u, _ := url.Parse(b.Callback) // checked when it was read
-		q := u.Query()
-		q.Set("session", r.PathValue("session"))
-		u.RawQuery = q.Encode()
-		http.Redirect(w, r, u.String(), http.StatusSeeOther)
-	default:
-		b.Done = true
+	if denies(r) {
+		b.Denied = true
 		s.showConsent(w, r, http.StatusOK, b)
+		return
 	}
+	s.signIn(w, r, b, func(u *user.User) (string, error) {
+		name, session := b.Name, r.PathValue("session")
+		err := s.auth.Allow(r.Context(), u, auth.Grant{Session: session, Name: &name, IconURL: &b.Icon, Permission: b.Permissions})
+		return withParam(b.Callback, "session", session), err
+	})
+}
+
+// withParam is an address that auth.Callback gave with one more parameter; ""
+// for none.
+func withParam(callback, name, value string) string {
+	u, err := url.Parse(callback)
+	if callback == "" || err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
 }

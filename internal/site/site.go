@@ -75,8 +75,12 @@ type view struct {
 	NoIndex     bool
 	Theme       string      // light or dark where the reader chose one
 	Client      *clientView // nil on pages that stay without JavaScript
+	Meta        []metaTag
 	Body        any
 }
+
+// metaTag tells programs something about a page.
+type metaTag struct{ Name, Content string }
 
 // Page answers everything that is not an endpoint, a file or a document.
 func (s *Service) Page() http.Handler { return http.HandlerFunc(s.servePage) }
@@ -184,8 +188,12 @@ func (s *Service) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /signup", Handler: http.HandlerFunc(s.serveForm)},
 		{Pattern: "POST /signup", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveSignup))},
-		{Pattern: "GET /miauth/{session}", Handler: http.HandlerFunc(s.serveConsent)},
-		{Pattern: "POST /miauth/{session}", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveAllow))},
+		{Pattern: "GET /miauth/{session}", Handler: http.HandlerFunc(s.serveMiauth)},
+		{Pattern: "POST /miauth/{session}", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveMiauthForm))},
+		{Pattern: "GET /auth/{token}", Handler: http.HandlerFunc(s.serveSession)},
+		{Pattern: "POST /auth/{token}", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveSessionForm))},
+		{Pattern: "GET /oauth/authorize", Handler: http.HandlerFunc(s.serveAuthorize)},
+		{Pattern: "POST /oauth/decision", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveDecision))},
 		{Pattern: "GET /assets/{name}", Handler: http.HandlerFunc(s.serveAsset)},
 		{Pattern: "GET /robots.txt", Handler: http.HandlerFunc(serveRobots)},
 		{Pattern: "GET /style.css", Handler: http.HandlerFunc(s.serveStyle)},
