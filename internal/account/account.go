@@ -12,6 +12,7 @@ import (
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/profile"
 	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/inbox"
@@ -28,6 +29,7 @@ type Deps struct {
 	Relations *relation.Service
 	Lists     *list.Service
 	Profiles  *profile.Service
+	Roles     *role.Service
 	Delivery  *delivery.Service
 	Queue     *job.Queue
 	IDs       *id.Maker

@@ -190,7 +190,7 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	a.Jobs = job.New(o.DB, db.RiverSchema, o.Log)
 	a.Hub = stream.NewHub(o.Log)
 	a.Meta = meta.New(self, o.DB, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
-	a.Roles = role.New(o.DB, a.Meta)
+	a.Roles = role.New(o.DB, a.Meta, ids, a.Log, a.Bus, a.clock.Now)
 	a.Instances = instance.New(o.DB, a.Meta, ids, a.Jobs, o.Log)
 	a.API = api.New(api.Config{Mode: o.Mode, Version: self.Version, Origin: o.Origin, TrustedProxies: o.TrustedProxies, Log: o.Log,
 		TempDir: o.TempDir, MaxFileSize: 250 << 20}, l, a.Roles)
@@ -218,7 +218,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
-	a.Auth = auth.New(o.DB, a.Meta, a.Users, o.Box, ids, a.Log, a.Bus, a.Hub, a.API.Limits)
+	a.Auth = auth.New(o.DB, a.Meta, a.Users, a.Roles, o.Box, ids, a.Log, a.Bus, a.Hub, a.API.Limits)
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
 	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
 	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,
@@ -237,11 +237,11 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Lists = list.New(o.DB, ids, a.Users, a.Relations, a.Roles, a.Timelines, a.Log, a.Hub)
 	a.Clips = clip.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.clock.Now)
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
-	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
+	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.Log, a.Hub)
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
 		Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
-	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
+	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err

@@ -16,6 +16,7 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/log"
@@ -28,6 +29,7 @@ type Service struct {
 	db     *pg.DB
 	meta   *meta.Service
 	users  *user.Service
+	roles  *role.Service
 	box    *secret.Box
 	ids    *id.Maker
 	log    *log.Log
@@ -40,8 +42,8 @@ type Service struct {
 
 // New makes the service; limits gives the API's limiter, which sign-up and
 // sign-in use too.
-func New(db *pg.DB, m *meta.Service, us *user.Service, box *secret.Box, ids *id.Maker, lg *log.Log, bus *event.Bus, hub *stream.Hub, limits func() *api.Limiter) *Service {
-	return &Service{db: db, meta: m, users: us, box: box, ids: ids, log: lg, bus: bus, hub: hub, limits: limits,
+func New(db *pg.DB, m *meta.Service, us *user.Service, roles *role.Service, box *secret.Box, ids *id.Maker, lg *log.Log, bus *event.Bus, hub *stream.Hub, limits func() *api.Limiter) *Service {
+	return &Service{db: db, meta: m, users: us, roles: roles, box: box, ids: ids, log: lg, bus: bus, hub: hub, limits: limits,
 		pairs: make(chan *httpsig.KeyPair, sparePairs), cache: tokenCache{m: map[[32]byte]cachedIdentity{}}}
 }
 
@@ -105,7 +107,9 @@ func (s *Service) Authenticate(ctx context.Context, token string) (*api.Identity
 	if err != nil {
 		return nil, fmt.Errorf("authenticate: %w", err)
 	}
-	i.Admin, i.Moderator = i.Root, i.Root
+	if i.Moderator, i.Admin, err = s.roles.Ranks(ctx, i.UserID); err != nil {
+		return nil, err
+	}
 	if err := s.users.Active(ctx, i.UserID); err != nil {
 		return nil, err
 	}
@@ -176,7 +180,8 @@ type revokedData struct {
 // Consumers end what a revoked token holds open, on every node.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "auth.tokens", Kinds: []string{"auth.revoked", "user.suspended", "user.deleted", "user.moved"},
+		Name: "auth.tokens", Kinds: []string{"auth.revoked", "user.suspended", "user.deleted", "user.moved", "role.changed"},
+		After:  "role.cache", // which says who may moderate
 		Handle: s.onRevoked,
 		Lost:   func() { s.cache.drop(); s.hub.CloseAll() },
 	}}
@@ -186,7 +191,7 @@ func (s *Service) onRevoked(_ context.Context, _ *pg.Tx, batch []log.Change) err
 	s.cache.drop()
 	var errs []error
 	for _, c := range batch {
-		if c.Kind == "user.moved" {
+		if c.Kind == "user.moved" || c.Kind == "role.changed" {
 			continue
 		}
 		d := revokedData{All: c.Kind != "auth.revoked"}
