@@ -915,6 +915,43 @@ CREATE TABLE "renote_muting" (
 	CONSTRAINT renote_muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
+-- owner: role. policies: name → value, priority, useDefault
+CREATE TABLE "role" (
+	id text COLLATE "C" NOT NULL,
+	updated_at timestamp with time zone NOT NULL,
+	name text NOT NULL,
+	description text NOT NULL,
+	color text,
+	icon_url text,
+	target text NOT NULL,
+	cond_formula jsonb NOT NULL,
+	is_public boolean NOT NULL,
+	is_moderator boolean NOT NULL,
+	is_administrator boolean NOT NULL,
+	is_explorable boolean NOT NULL,
+	as_badge boolean NOT NULL,
+	preserve_on_move boolean NOT NULL DEFAULT false,
+	can_edit_members_by_moderator boolean NOT NULL,
+	display_order integer NOT NULL,
+	policies jsonb NOT NULL,
+	CONSTRAINT role_pkey PRIMARY KEY (id),
+	CONSTRAINT role_target_check CHECK ((target = ANY (ARRAY['manual'::text, 'conditional'::text])))
+);
+
+-- owner: role. A row past expires_at counts for nothing
+CREATE TABLE "role_assignment" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	role_id text COLLATE "C" NOT NULL,
+	expires_at timestamp with time zone,
+	CONSTRAINT role_assignment_key UNIQUE (user_id, role_id),
+	CONSTRAINT role_assignment_pkey PRIMARY KEY (id),
+	CONSTRAINT role_assignment_role_id_fkey FOREIGN KEY (role_id) REFERENCES role(id) ON DELETE CASCADE,
+	CONSTRAINT role_assignment_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX role_assignment_expiry_idx ON public.role_assignment USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX role_assignment_role_idx ON public.role_assignment USING btree (role_id, id DESC);
+
 -- owner: auth. Passkeys and security keys; id is the credential's in base64url, credential_enc its record, sealed
 CREATE TABLE "security_key" (
 	id text COLLATE "C" NOT NULL,

@@ -16,6 +16,7 @@ import (
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/profile"
 	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/event"
@@ -37,6 +38,7 @@ type Deps struct {
 	Notes     *note.Service
 	Lists     *list.Service
 	Profiles  *profile.Service
+	Roles     *role.Service
 	Delivery  *delivery.Service
 	Queue     *job.Queue
 	IDs       *id.Maker

@@ -99,6 +99,9 @@ func (s *Service) workTakeOver(ctx context.Context, a takeOverArgs) error {
 		if err := s.Relations.CopyMutes(ctx, tx, from.ID, to.ID); err != nil {
 			return err
 		}
+		if err := s.Roles.CopyOnMove(ctx, tx, from.ID, to.ID); err != nil {
+			return err
+		}
 		return s.Lists.Replace(ctx, tx, from.ID, to.ID)
 	})
 	if err != nil {

@@ -18,12 +18,23 @@ func app(t *testing.T, u *testsrv.User, permissions ...string) *testsrv.User {
 	return &testsrv.User{S: u.S, ID: u.ID, Name: "app of " + u.Name, Token: testsrv.Dig(res, "token").(string)}
 }
 
+// ranked gives a new account that administrators made what the role says.
+func ranked(t *testing.T, s *testsrv.Server, admin *testsrv.User, name, rank string) *testsrv.User {
+	t.Helper()
+	u := s.User(t, name)
+	params := m{"name": name, "description": "", "color": nil, "iconUrl": nil, "target": "manual", "condFormula": m{}, "isPublic": false,
+		"isModerator": false, "isAdministrator": false, "asBadge": false, "canEditMembersByModerator": false, "displayOrder": 0, "policies": m{}}
+	params[rank] = true
+	admin.Post(t, "admin/roles/assign", m{"roleId": testsrv.Dig(admin.Post(t, "admin/roles/create", params), "id"), "userId": u.ID})
+	return u
+}
+
 // rows counts everything that people make.
 func rows(t *testing.T, s *testsrv.Server) int {
 	t.Helper()
 	return s.Count(t, `SELECT (SELECT count(*) FROM "user") + (SELECT count(*) FROM note) + (SELECT count(*) FROM following) + (SELECT count(*) FROM blocking)
 		+ (SELECT count(*) FROM muting) + (SELECT count(*) FROM note_reaction) + (SELECT count(*) FROM poll_vote) + (SELECT count(*) FROM access_token)
-		+ (SELECT count(*) FROM follow_request) + (SELECT count(*) FROM notification)`)
+		+ (SELECT count(*) FROM role) + (SELECT count(*) FROM role_assignment) + (SELECT count(*) FROM follow_request) + (SELECT count(*) FROM notification)`)
 }
 
 // Each endpoint refuses whoever may not call it, before it looks at anything
@@ -31,7 +42,7 @@ func rows(t *testing.T, s *testsrv.Server) int {
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	s := testsrv.New(t)
-	a, gone, moved := s.User(t, "alice"), s.User(t, "gone"), s.User(t, "moved")
+	a, gone, moved, plain := s.User(t, "alice"), s.User(t, "gone"), s.User(t, "moved"), s.User(t, "plain")
 	stranger := &testsrv.User{S: s, Name: "nobody's token", Token: "0123456789abcdef"}
 	other := &testsrv.User{S: s, Name: "nobody's app token", Token: strings.Repeat("x", 32)}
 	powerless := app(t, a, "read:drive")
@@ -42,6 +53,8 @@ func TestAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mod := ranked(t, s, a, "helper", "isModerator")
+	scopeless := app(t, mod, "read:drive")
 	s.Settle(t)
 	before := rows(t, s)
 	for _, e := range s.App.API.Endpoints() {
@@ -55,6 +68,16 @@ func TestAccess(t *testing.T) {
 			gone.Fails(t, e.Name, m{}, 403, "YOUR_ACCOUNT_SUSPENDED")
 			if e.Meta.NotMoved {
 				moved.Fails(t, e.Name, m{}, 403, "YOUR_ACCOUNT_MOVED")
+			}
+			if e.Meta.Moderator || e.Meta.Admin {
+				plain.Fails(t, e.Name, m{}, 403, "ROLE_PERMISSION_DENIED")
+				scopeless.Fails(t, e.Name, m{}, 403, map[bool]string{true: "ROLE_PERMISSION_DENIED", false: "PERMISSION_DENIED"}[e.Meta.Admin])
+			}
+			if e.Meta.Admin {
+				mod.Fails(t, e.Name, m{}, 403, "ROLE_PERMISSION_DENIED")
+			}
+			if e.Meta.Scope == "" && !e.Meta.Secure {
+				t.Errorf("%s needs a login and no app can be let in: give it a scope, or make it secure", e.Name)
 			}
 			switch {
 			case e.Meta.Secure:
@@ -139,6 +162,39 @@ func TestEnvelope(t *testing.T) {
 	if res.StatusCode != http.StatusOK || res.Header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("by header: %s %v", res.Status, res.Header)
 	}
+}
+
+// A rank is lost the moment that its role is.
+func TestRanks(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t)
+	root := s.User(t, "root")
+	admin, mod := ranked(t, s, root, "boss", "isAdministrator"), ranked(t, s, root, "helper", "isModerator")
+	s.Settle(t)
+	testsrv.Is(t, admin.Post(t, "i", m{}), true, "isAdmin")
+	testsrv.Is(t, admin.Post(t, "i", m{}), true, "isModerator")
+	testsrv.Is(t, mod.Post(t, "i", m{}), false, "isAdmin")
+	testsrv.Is(t, mod.Post(t, "i", m{}), true, "isModerator")
+	narrow := app(t, mod, "read:admin:roles")
+	for _, who := range []*testsrv.User{admin, mod, narrow} {
+		if l := who.List(t, "admin/roles/list", m{}); len(l) != 2 {
+			t.Errorf("%s: %v", who.Name, l)
+		}
+	}
+	narrow.Fails(t, "admin/roles/unassign", m{"roleId": "x", "userId": "y"}, 403, "PERMISSION_DENIED")
+	// Who administers by a role may do all that root may, but a policy that all
+	// need still lets it pass.
+	admin.Post(t, "admin/roles/update-default-policies", m{"policies": m{"canSearchUsers": false}})
+	admin.Post(t, "users/search", m{"query": "x"})
+	mod.Fails(t, "users/search", m{"query": "x"}, 403, "ROLE_PERMISSION_DENIED")
+	for _, r := range root.List(t, "admin/roles/list", m{}) {
+		root.Post(t, "admin/roles/delete", m{"roleId": r["id"]})
+	}
+	s.Settle(t)
+	for _, who := range []*testsrv.User{admin, mod, narrow} {
+		who.Fails(t, "admin/roles/list", m{}, 403, "ROLE_PERMISSION_DENIED")
+	}
+	testsrv.Is(t, mod.Post(t, "i", m{}), false, "isModerator")
 }
 
 // Who may open a stream, and which channels.

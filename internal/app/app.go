@@ -206,7 +206,7 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	a.Jobs = job.New(o.DB, db.RiverSchema, o.Log)
 	a.Hub = stream.NewHub(o.Log)
 	a.Meta = meta.New(self, o.DB, o.Box, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
-	a.Roles = role.New(o.DB, a.Meta)
+	a.Roles = role.New(o.DB, a.Meta, ids, a.Log, a.Bus, a.clock.Now)
 	a.Mail = mailer.New(o.Box, a.Jobs, a.mailServer, a.clock.Now)
 	a.Instances = instance.New(o.DB, a.Meta, ids, a.Jobs, o.Log)
 	a.API = api.New(api.Config{Mode: o.Mode, Version: self.Version, Origin: o.Origin, TrustedProxies: o.TrustedProxies, Log: o.Log,
@@ -276,11 +276,11 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Lists = list.New(o.DB, ids, a.Users, a.Relations, a.Roles, a.Timelines, a.Log, a.Hub)
 	a.Clips = clip.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.clock.Now)
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
-	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Log, a.Hub)
+	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.Log, a.Hub)
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
 		Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
-	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
+	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)

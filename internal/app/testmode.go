@@ -69,6 +69,7 @@ func (t *testMode) apiReset(ctx context.Context, _ *api.Call, _ struct{}) (api.N
 	a.Inbox.Reset()
 	a.Emojis.Forget()
 	a.Instances.Forget()
+	a.Roles.Forget()
 	a.Auth.Reset()
 	a.Remote.ForgetAll()
 	a.API.Limits().Reset()

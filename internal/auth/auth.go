@@ -136,7 +136,9 @@ func (s *Service) Authenticate(ctx context.Context, token string) (*api.Identity
 	if err != nil {
 		return nil, fmt.Errorf("authenticate: %w", err)
 	}
-	i.Admin, i.Moderator = i.Root, i.Root
+	if i.Moderator, i.Admin, err = s.roles.Ranks(ctx, i.UserID); err != nil {
+		return nil, err
+	}
 	if err := s.users.Active(ctx, i.UserID); err != nil {
 		return nil, err
 	}
@@ -208,7 +210,8 @@ type revokedData struct {
 // Consumers end what a revoked token holds open, on every node.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "auth.tokens", Kinds: []string{"auth.revoked", "user.suspended", "user.deleted", "user.moved"},
+		Name: "auth.tokens", Kinds: []string{"auth.revoked", "user.suspended", "user.deleted", "user.moved", "role.changed"},
+		After:  "role.cache", // which says who may moderate
 		Handle: s.onRevoked,
 		Lost:   func() { s.cache.drop(); s.hub.CloseAll() },
 	}, {
@@ -220,7 +223,7 @@ func (s *Service) onRevoked(_ context.Context, _ *pg.Tx, batch []log.Change) err
 	s.cache.drop()
 	var errs []error
 	for _, c := range batch {
-		if c.Kind == "user.moved" {
+		if c.Kind == "user.moved" || c.Kind == "role.changed" {
 			continue
 		}
 		d := revokedData{All: c.Kind != "auth.revoked"}

@@ -78,6 +78,8 @@ type Settings struct {
 	NodeinfoSoftware      string          `json:"nodeinfoSoftware"`
 	SignToActivityPubGet  bool            `json:"signToActivityPubGet"`
 	EnableServiceWorker   bool            `json:"enableServiceWorker"`
+	EnableMachineStats    bool            `json:"enableServerMachineStats"`
+	RemoteBadges          bool            `json:"showRoleBadgesOfRemoteUsers"`
 	EmailRequiredToSignup bool            `json:"emailRequiredForSignup"`
 	ApprovalRequired      bool            `json:"approvalRequiredForSignup"` // ours: a moderator lets new accounts in
 
@@ -158,27 +160,30 @@ ON CONFLICT (one) DO UPDATE SET settings = meta.settings || excluded.settings, u
 
 // Update changes the settings given by their JSON keys, on every node.
 func (s *Service) Update(ctx context.Context, changes map[string]any) error {
+	return s.db.Tx(ctx, func(tx *pg.Tx) error { return s.UpdateIn(ctx, tx, changes) })
+}
+
+// UpdateIn is Update in tx: the settings are as they were until it commits.
+func (s *Service) UpdateIn(ctx context.Context, tx *pg.Tx, changes map[string]any) error {
 	b, err := json.Marshal(changes)
 	if err != nil {
 		return fmt.Errorf("update settings: %w", err)
 	}
-	check := defaults()
-	if err := json.Unmarshal(b, check); err != nil {
+	if err := json.Unmarshal(b, defaults()); err != nil {
 		return fmt.Errorf("update settings: %w", err)
 	}
 	if b, err = s.sealSecrets(b); err != nil {
 		return fmt.Errorf("update settings: %w", err)
 	}
-	err = s.db.Tx(ctx, func(tx *pg.Tx) error {
-		if _, err := tx.Exec(ctx, sqlUpdateSettings, b); err != nil {
-			return err
-		}
-		return s.log.Append(ctx, tx, "meta.updated", "", "", nil)
-	})
-	if err != nil {
+	if _, err := tx.Exec(ctx, sqlUpdateSettings, b); err != nil {
 		return fmt.Errorf("update settings: %w", err)
 	}
-	return s.Load(ctx)
+	tx.AfterCommit(func() {
+		if err := s.Load(context.WithoutCancel(ctx)); err != nil {
+			s.slog.Error("reload settings", "err", err)
+		}
+	})
+	return s.log.Append(ctx, tx, "meta.updated", "", "", nil)
 }
 
 // Consumers keep the copy in memory fresh.

@@ -80,6 +80,7 @@ func (s *Service) normalize(ctx context.Context, author *user.User, d *Draft) er
 			d.Visibility = Home
 		}
 	}
+	d.Sensitive = d.Sensitive || policies.AlwaysMarkNsfw
 	set := s.Meta.Get()
 	if d.Visibility == Public && (matchesWords(deref(d.CW, d.Text), set.SensitiveWords) || !policies.CanPublicNote) {
 		d.Visibility = Home

@@ -3,12 +3,14 @@ package notification
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/user"
 )
@@ -24,8 +26,9 @@ type Packed struct {
 	Note      *note.Packed `json:"note,omitempty"`
 	Reaction  *string      `json:"reaction,omitempty"`
 
-	Achievement string `json:"achievement,omitempty"`
-	*appData           // of an app's own
+	Achievement string       `json:"achievement,omitempty"`
+	Role        *role.Packed `json:"role,omitempty"`
+	*appData                 // of an app's own
 
 	Reactions []reacted    `json:"reactions,omitempty"` // of a group
 	Users     []*user.Lite `json:"users,omitempty"`     // of a group
@@ -160,6 +163,13 @@ func (s *Service) pack(ctx context.Context, userID string, list []stored) ([]*Pa
 			p.Reaction = &shown
 		case "achievementEarned":
 			p.Achievement = t.data.Achievement
+		case "roleAssigned":
+			if p.Role, err = s.roles.Shown(ctx, t.data.RoleID); errors.Is(err, role.ErrNotFound) {
+				continue // deleted, or nobody's business any more
+			}
+			if err != nil {
+				return nil, err
+			}
 		case "app":
 			p.appData = t.data.App
 		case "followRequestAccepted":

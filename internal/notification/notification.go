@@ -15,6 +15,7 @@ import (
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/log"
@@ -28,13 +29,14 @@ type Service struct {
 	ids   *id.Maker
 	users *user.Service
 	notes *note.Service
+	roles *role.Service
 	log   *log.Log
 	hub   *stream.Hub
 }
 
 // New makes the service.
-func New(db *pg.DB, ids *id.Maker, us *user.Service, ns *note.Service, lg *log.Log, hub *stream.Hub) *Service {
-	return &Service{db: db, ids: ids, users: us, notes: ns, log: lg, hub: hub}
+func New(db *pg.DB, ids *id.Maker, us *user.Service, ns *note.Service, roles *role.Service, lg *log.Log, hub *stream.Hub) *Service {
+	return &Service{db: db, ids: ids, users: us, notes: ns, roles: roles, log: lg, hub: hub}
 }
 
 // Listeners write what happened to whom.
@@ -59,10 +61,19 @@ func (s *Service) Listeners() []event.Listener {
 		event.On("notification.achievement", func(ctx context.Context, tx *pg.Tx, e user.Achieved) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "achievementEarned", data: data{Achievement: e.Name}})
 		}),
+		event.On("notification.role", s.onAssigned),
 		event.On("notification.token", func(ctx context.Context, tx *pg.Tx, e auth.TokenGiven) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "createToken"})
 		}),
 	}
+}
+
+// onAssigned tells an account of a role that others see, too.
+func (s *Service) onAssigned(ctx context.Context, tx *pg.Tx, e role.Assigned) error {
+	if !e.Local || !e.Role.Public {
+		return nil
+	}
+	return s.addTo(ctx, tx, e.UserID, row{typ: "roleAssigned", data: data{RoleID: e.Role.ID}})
 }
 
 // row is a notification to be written.
@@ -79,6 +90,7 @@ type row struct {
 type data struct {
 	Reaction    string   `json:"reaction,omitempty"`
 	Achievement string   `json:"achievement,omitempty"`
+	RoleID      string   `json:"roleId,omitempty"`
 	App         *appData `json:"app,omitempty"`
 }
 

@@ -18,7 +18,7 @@ import (
 func (s *Service) directoryEndpoints() []api.Endpoint {
 	return []api.Endpoint{
 		api.Post("users", s.apiUsers, api.Visitors),
-		api.Post("users/search", s.apiUserSearch, api.Visitors),
+		api.Post("users/search", s.apiUserSearch, api.Visitors, api.Policy("canSearchUsers")),
 		api.Post("users/recommendation", s.apiRecommendation, api.Scope("read:account")),
 		api.Post("users/get-frequently-replied-users", s.apiFrequent, api.Visitors, api.Errors(errFrequentNoUser)),
 		api.Post("users/get-following-users-by-birthday", s.apiBirthdays, api.Scope("read:account")),

@@ -1,6 +1,7 @@
-// Package role is in charge of what accounts may do: policies, their defaults
-// and what the server's settings override. The endpoint meta is here because
-// it tells visitors' policies along with the server's facts.
+// Package role is in charge of what accounts may do: roles, who has them, the
+// policies that follow from them, and who is a moderator or administrator. The
+// endpoint meta is here because it tells visitors' policies along with the
+// server's facts.
 package role
 
 import (
@@ -8,79 +9,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strings"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
+	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/event"
+	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/log"
 )
-
-// Policies are what an account may do. Numbers are limits.
-type Policies struct {
-	GtlAvailable               bool     `json:"gtlAvailable"`
-	LtlAvailable               bool     `json:"ltlAvailable"`
-	IgnoreServerSilence        bool     `json:"ignoreServerSilence"`
-	CanPublicNote              bool     `json:"canPublicNote"`
-	CanEditNote                bool     `json:"canEditNote"`
-	MentionLimit               int      `json:"mentionLimit"`
-	CanInvite                  bool     `json:"canInvite"`
-	InviteLimit                int      `json:"inviteLimit"`
-	InviteLimitCycle           int      `json:"inviteLimitCycle"`     // minutes
-	InviteExpirationTime       int      `json:"inviteExpirationTime"` // minutes, 0 = never
-	CanManageCustomEmojis      bool     `json:"canManageCustomEmojis"`
-	CanManageAvatarDecorations bool     `json:"canManageAvatarDecorations"`
-	CanSearchNotes             bool     `json:"canSearchNotes"`
-	CanSearchUsers             bool     `json:"canSearchUsers"`
-	CanUseTranslator           bool     `json:"canUseTranslator"`
-	CanHideAds                 bool     `json:"canHideAds"`
-	CanCreateChannel           bool     `json:"canCreateChannel"`
-	DriveCapacityMb            int      `json:"driveCapacityMb"`
-	MaxFileSizeMb              int      `json:"maxFileSizeMb"`
-	UploadableFileTypes        []string `json:"uploadableFileTypes"`
-	AlwaysMarkNsfw             bool     `json:"alwaysMarkNsfw"`
-	CanUpdateBioMedia          bool     `json:"canUpdateBioMedia"`
-	PinLimit                   int      `json:"pinLimit"`
-	AntennaLimit               int      `json:"antennaLimit"`
-	WordMuteLimit              int      `json:"wordMuteLimit"` // characters of JSON
-	WebhookLimit               int      `json:"webhookLimit"`
-	ClipLimit                  int      `json:"clipLimit"`
-	NoteEachClipsLimit         int      `json:"noteEachClipsLimit"`
-	UserListLimit              int      `json:"userListLimit"`
-	UserEachUserListsLimit     int      `json:"userEachUserListsLimit"`
-	RateLimitFactor            float64  `json:"rateLimitFactor"`
-	AvatarDecorationLimit      int      `json:"avatarDecorationLimit"`
-	CanImportAntennas          bool     `json:"canImportAntennas"`
-	CanImportBlocking          bool     `json:"canImportBlocking"`
-	CanImportFollowing         bool     `json:"canImportFollowing"`
-	CanImportMuting            bool     `json:"canImportMuting"`
-	CanImportUserLists         bool     `json:"canImportUserLists"`
-	ChatAvailability           string   `json:"chatAvailability"`
-	NoteDraftLimit             int      `json:"noteDraftLimit"`
-	ScheduledNoteLimit         int      `json:"scheduledNoteLimit"`
-	WatermarkAvailable         bool     `json:"watermarkAvailable"`
-}
-
-// builtIn are the defaults: Misskey's, except that notes can be searched.
-func builtIn() Policies {
-	return Policies{
-		GtlAvailable: true, LtlAvailable: true, CanPublicNote: true, CanEditNote: true, MentionLimit: 20,
-		InviteLimitCycle: 60 * 24 * 7, CanSearchNotes: true, CanSearchUsers: true, CanUseTranslator: true,
-		CanCreateChannel: true, DriveCapacityMb: 100, MaxFileSizeMb: 30,
-		UploadableFileTypes: []string{"text/plain", "application/json", "image/*", "video/*", "audio/*"},
-		CanUpdateBioMedia:   true, PinLimit: 5, AntennaLimit: 5, WordMuteLimit: 200, WebhookLimit: 3, ClipLimit: 10,
-		NoteEachClipsLimit: 200, UserListLimit: 10, UserEachUserListsLimit: 50, RateLimitFactor: 1,
-		AvatarDecorationLimit: 1, CanImportAntennas: true, CanImportBlocking: true, CanImportFollowing: true,
-		CanImportMuting: true, CanImportUserLists: true, ChatAvailability: "unavailable",
-		NoteDraftLimit: 10, ScheduledNoteLimit: 1, WatermarkAvailable: true,
-	}
-}
 
 // Service answers what accounts may do.
 type Service struct {
-	db   *pg.DB
-	meta *meta.Service
-	last atomic.Pointer[resolved]
+	db    *pg.DB
+	meta  *meta.Service
+	ids   *id.Maker
+	log   *log.Log
+	bus   *event.Bus
+	now   func() time.Time
+	last  atomic.Pointer[resolved]
+	cache cache
 }
 
 // resolved is the defaults with the settings laid over, kept while the settings
@@ -91,7 +43,9 @@ type resolved struct {
 }
 
 // New makes the service.
-func New(db *pg.DB, m *meta.Service) *Service { return &Service{db: db, meta: m} }
+func New(db *pg.DB, m *meta.Service, ids *id.Maker, lg *log.Log, bus *event.Bus, now func() time.Time) *Service {
+	return &Service{db: db, meta: m, ids: ids, log: lg, bus: bus, now: now, cache: cache{mu: &sync.Mutex{}, users: map[string]*held{}}}
+}
 
 // Default is what an account without roles may do, and a visitor.
 func (s *Service) Default() (*Policies, error) {
@@ -107,8 +61,66 @@ func (s *Service) Default() (*Policies, error) {
 	return &r.policies, nil
 }
 
-// Of is what the account may do.
-func (s *Service) Of(_ context.Context, _ string) (*Policies, error) { return s.Default() }
+// Of is what the account may do; "" is a visitor. It must not be changed.
+func (s *Service) Of(ctx context.Context, userID string) (*Policies, error) {
+	base, err := s.Default()
+	if err != nil || userID == "" {
+		return base, err
+	}
+	h, err := s.one(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	return h.allowed(base), nil
+}
+
+// Ranks tells whether the account may moderate, and administer, which includes
+// moderating. The root account does both.
+func (s *Service) Ranks(ctx context.Context, userID string) (moderator, admin bool, err error) {
+	h, err := s.one(ctx, userID)
+	if err != nil {
+		return false, false, err
+	}
+	admin = h.subject.Root
+	for _, r := range h.roles {
+		admin = admin || r.Admin
+		moderator = moderator || r.Moderator
+	}
+	return moderator || admin, admin, nil
+}
+
+// RolesOf gives the roles of accounts, the foremost first. Their number does
+// not change the number of statements.
+func (s *Service) RolesOf(ctx context.Context, userIDs []string) (map[string][]*Role, error) {
+	found, err := s.hold(ctx, userIDs)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]*Role, len(found))
+	for userID, h := range found {
+		if len(h.roles) > 0 {
+			out[userID] = h.roles
+		}
+	}
+	return out, nil
+}
+
+// BadgesOf gives the roles that are shown beside accounts' names. Where no role
+// is, nothing is asked.
+func (s *Service) BadgesOf(ctx context.Context, userIDs []string) (map[string][]*Role, error) {
+	all, err := s.all(ctx)
+	if err != nil || !slices.ContainsFunc(all, func(r *Role) bool { return r.Badge }) {
+		return nil, err
+	}
+	roles, err := s.RolesOf(ctx, userIDs)
+	if err != nil {
+		return nil, err
+	}
+	for userID, list := range roles {
+		roles[userID] = slices.DeleteFunc(slices.Clone(list), func(r *Role) bool { return !r.Badge })
+	}
+	return roles, nil
+}
 
 // Allows implements api.Policies.
 func (s *Service) Allows(ctx context.Context, userID, policy string) (bool, error) {
@@ -116,7 +128,7 @@ func (s *Service) Allows(ctx context.Context, userID, policy string) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	f := reflect.ValueOf(p).Elem().FieldByName(strings.ToUpper(policy[:1]) + policy[1:])
+	f := p.field(policy)
 	if f.Kind() != reflect.Bool {
 		return false, fmt.Errorf("policy %s is not a yes or no", policy)
 	}
@@ -132,7 +144,45 @@ func (s *Service) RateFactor(ctx context.Context, userID string) (float64, error
 	return p.RateLimitFactor, nil
 }
 
+// Consumers keep what is remembered fresh on every node.
+func (s *Service) Consumers() []log.Consumer {
+	return []log.Consumer{{
+		Name: "role.cache", Kinds: []string{changed, "user.updated", "user.suspended"}, Handle: s.onChanges, Lost: s.Forget,
+	}}
+}
+
+func (s *Service) onChanges(_ context.Context, _ *pg.Tx, batch []log.Change) error {
+	for _, c := range batch {
+		if c.Kind == changed {
+			s.Forget()
+			return nil
+		}
+		s.cache.dropUser(c.ObjectID)
+	}
+	return nil
+}
+
+// Jobs of this slice.
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Every(24*time.Hour, expiredArgs{}, s.DropExpired)}
+}
+
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{api.Post("meta", s.apiMeta, api.Visitors)}
+	write := api.Admin("write:admin:roles")
+	read := api.Moderator("read:admin:roles")
+	members := api.Moderator("write:admin:roles")
+	return []api.Endpoint{
+		api.Post("meta", s.apiMeta, api.Visitors),
+		api.Post("roles/list", s.apiList, api.Scope("read:account")),
+		api.Post("roles/show", s.apiShow, api.Visitors, api.Errors(errShowNone)),
+		api.Post("admin/roles/create", s.apiCreate, write),
+		api.Post("admin/roles/update", s.apiUpdate, write, api.Errors(errUpdateNone)),
+		api.Post("admin/roles/delete", s.apiDelete, write, api.Errors(errDeleteNone)),
+		api.Post("admin/roles/list", s.apiAdminList, read),
+		api.Post("admin/roles/show", s.apiAdminShow, read, api.Errors(errAdminShowNone)),
+		api.Post("admin/roles/assign", s.apiAssign, members, api.Errors(errAssignNone, errAssignNoUser, errAssignDenied)),
+		api.Post("admin/roles/unassign", s.apiUnassign, members, api.Errors(errUnassignNone, errUnassignNoUser, errUnassignNot, errUnassignDenied)),
+		api.Post("admin/roles/update-default-policies", s.apiUpdateDefaults, write),
+	}
 }

@@ -47,6 +47,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 		api.Post("notes/featured", s.apiFeatured, api.Visitors, api.Get(3600)),
 		api.Post("notes/search-by-tag", s.apiByTag, api.Visitors),
 		api.Post("users/featured-notes", s.apiFeaturedOfUser, api.Visitors, api.Get(3600)),
+		api.Post("roles/notes", s.apiRole, api.Scope("read:account"), api.Errors(errRoleNone)),
 		api.Post("users/notes", s.apiUser, api.Visitors, api.Errors(errUserNoUser, errUserBoth)),
 	}
 }

@@ -57,6 +57,14 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]string, 0, len(users))
+	for id := range users {
+		ids = append(ids, id)
+	}
+	badges, err := s.roles.BadgesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	out := make(map[string]*Lite, len(users))
 	for id, u := range users {
 		emojis, err := s.emojis.URLs(ctx, u.Host, u.Emojis)
@@ -66,6 +74,11 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 		l := &Lite{
 			ID: u.ID, Name: u.Name, Username: u.Username, Host: u.Host, AvatarURL: s.AvatarURL(u), AvatarBlurhash: u.AvatarBlurhash,
 			AvatarDecorations: u.AvatarDecorations, IsBot: u.IsBot, IsCat: u.IsCat, Emojis: emojis, OnlineStatus: s.onlineStatus(u),
+		}
+		if u.Local() || s.meta.Get().RemoteBadges {
+			for _, r := range badges[id] {
+				l.BadgeRoles = append(l.BadgeRoles, Badge{Name: r.Name, IconURL: r.IconURL, DisplayOrder: r.DisplayOrder})
+			}
 		}
 		if u.Host != nil {
 			if i := infos[*u.Host]; i != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 )
 
@@ -51,9 +52,10 @@ type Detailed struct {
 	FollowingVisibility string    `json:"followingVisibility"`
 	ChatScope           string    `json:"chatScope"`
 	CanChat             bool      `json:"canChat"`
-	Roles               []any     `json:"roles"`
 	Memo                *string   `json:"memo"`
 	ModerationNote      *string   `json:"moderationNote,omitempty"`
+
+	Roles []role.Lite `json:"roles"`
 
 	// FollowedMessage is for followers and the account itself; nil: not told.
 	FollowedMessage json.RawMessage `json:"followedMessage,omitempty"`
@@ -212,6 +214,16 @@ func (s *Service) PackDetailed(ctx context.Context, viewerID string, users map[s
 	if err != nil {
 		return nil, err
 	}
+	roles, err := s.roles.RolesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	moderator := false
+	if viewerID != "" {
+		if moderator, _, err = s.roles.Ranks(ctx, viewerID); err != nil {
+			return nil, err
+		}
+	}
 	out := make(map[string]*Detailed, len(users))
 	for id, u := range users {
 		p := profiles[id]
@@ -221,6 +233,14 @@ func (s *Service) PackDetailed(ctx context.Context, viewerID string, users map[s
 		d, err := s.detailed(ctx, u, p, lites[id], known)
 		if err != nil {
 			return nil, err
+		}
+		for _, r := range roles[id] {
+			if r.Public {
+				d.Roles = append(d.Roles, r.Lite())
+			}
+		}
+		if moderator {
+			d.ModerationNote = &p.ModerationNote
 		}
 		if pin, ok := pins[id]; ok {
 			d.PinnedNoteIDs, d.PinnedNotes = pin.NoteIDs, pin.Notes
@@ -263,7 +283,7 @@ func (s *Service) detailed(ctx context.Context, u *User, p *Profile, lite *Lite,
 		IsSuspended: u.IsSuspended, Description: p.Description, Location: p.Location, Birthday: p.Birthday, Lang: p.Lang,
 		Fields: p.Fields, VerifiedLinks: p.VerifiedLinks, FollowersCount: u.FollowersCount, FollowingCount: u.FollowingCount,
 		NotesCount: u.NotesCount, PinnedNoteIDs: []string{}, PinnedNotes: []any{}, PublicReactions: p.PublicReactions,
-		FollowersVisibility: p.FollowersVisibility, FollowingVisibility: p.FollowingVisibility, ChatScope: "none", Roles: []any{},
+		FollowersVisibility: p.FollowersVisibility, FollowingVisibility: p.FollowingVisibility, ChatScope: "none", Roles: []role.Lite{},
 	}
 	if u.MovedToURI != nil {
 		if id, ok := known[*u.MovedToURI]; ok {

@@ -88,7 +88,7 @@ WHERE p.user_id = $1`
 
 func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
 	m := &Me{
-		AvatarID: u.AvatarID, BannerID: u.BannerID, IsModerator: u.IsRoot, IsAdmin: u.IsRoot, IsExplorable: u.IsExplorable,
+		AvatarID: u.AvatarID, BannerID: u.BannerID, IsExplorable: u.IsExplorable,
 		IsDeleted: u.IsDeleted, HideOnlineStatus: u.HideOnlineStatus, BackupCodesStock: "none", UnreadAnnouncements: []struct{}{},
 	}
 	var email *string
@@ -111,6 +111,9 @@ func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
 		m.BackupCodesStock = "partial"
 	}
 	m.UnreadNotification = m.UnreadNotifications > 0
+	if m.IsModerator, m.IsAdmin, err = s.roles.Ranks(ctx, u.ID); err != nil {
+		return nil, err
+	}
 	if m.Policies, err = s.roles.Of(ctx, u.ID); err != nil {
 		return nil, err
 	}

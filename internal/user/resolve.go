@@ -296,7 +296,7 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, a *actor) (id string, e
 
 const sqlUpdateRemote = `
 UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured = $6, followers_uri = $7, following_uri = $8,
-	avatar_url = $9, banner_url = $10, emojis = $11, tags = $12, is_bot = $13, is_cat = $14, is_locked = $15,
+	avatar_url = CASE WHEN $20 THEN $9 ELSE avatar_url END, banner_url = CASE WHEN $20 THEN $10 ELSE banner_url END, emojis = $11, tags = $12, is_bot = $13, is_cat = $14, is_locked = $15,
 	is_explorable = $16, moved_to_uri = $17, also_known_as = $18, outbox = $19,
 	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
 	is_deleted = false, last_fetched_at = now(), updated_at = now()
@@ -309,9 +309,14 @@ func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) er
 	if a.Tags == nil {
 		a.Tags = []string{}
 	}
+	policies, err := s.roles.Of(ctx, id)
+	if err != nil {
+		return err
+	}
 	var moved bool
-	err := tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
-		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox).Scan(&moved)
+	err = tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
+		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox,
+		policies.CanUpdateBioMedia).Scan(&moved)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
