@@ -13,7 +13,7 @@ RECORDS := $(or $(TMPDIR),/tmp)/oven-contract-$(shell id -u)-$(shell pwd | cksum
 CONTRACT = cd test/contract && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund >&2; } \
 	&& node check.mjs $(RECORDS) $(CURDIR)/build/contract.json
 
-.PHONY: help run build web test lint schema contract demo bench-api fuzz
+.PHONY: help run build web test lint schema contract demo bench-api bench-delivery fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -58,6 +58,9 @@ demo: ## walk through a server's main functions; one line a step
 
 bench-api: ## measure the API; last line: one JSON object
 	go run ./test/benchapi
+
+bench-delivery: ## measure deliveries beside a large clean-up; last line: one JSON object
+	go run ./test/benchdelivery
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	scripts/fuzz

@@ -80,7 +80,7 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 	if !r.handed.IsZero() {
 		key.Signer = timed{key.Signer, func() { d.load.saw(time.Since(r.handed)) }}
 	}
-	a, err := d.s.cfg.Poster.Post(ctx, e.url, r.body, key)
+	a, err := d.s.cfg.Poster.Post(ctx, e.url, d.s.whole(r), key)
 	if err != nil {
 		if d.posting.Err() != nil {
 			return outcome{verdict: aborted}

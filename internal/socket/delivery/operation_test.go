@@ -200,3 +200,31 @@ func TestManyDeletesAreBulk(t *testing.T) {
 		t.Errorf("%d live, %d bulk", live, bulk)
 	}
 }
+
+// A Delete that its ids make again is stored by them alone, and sent whole, also
+// after a restart.
+func TestDeleteFromIDs(t *testing.T) {
+	t.Parallel()
+	dsn := newDSN(t)
+	f := newFleet()
+	render := func(c *delivery.Config) {
+		c.Tombstone = func(_, _, object string) []byte { return []byte(object + " Delete") }
+	}
+	r := newRig(t, open(t, dsn), f, render)
+	id := r.openStream(t, "n", 3, "a.example")
+	other := message("other", "Delete", delivery.Fanout, "a.example")
+	other.Body = []byte("other Delete with more")
+	r.send(t, other)
+	var stored int
+	must(t, r.db.QueryRow(context.Background(), "SELECT coalesce(max(length(body)), 0) FROM fed_stage WHERE stream_id = $1", id).Scan(&stored))
+	if stored != 1 {
+		t.Errorf("%d bytes are stored", stored)
+	}
+	r = newRig(t, open(t, dsn), f, render).run(t)
+	r.settle(t)
+	got := f.at(shared("a.example"))
+	slices.Sort(got)
+	if want := []string{"n0 Delete", "n1 Delete", "n2 Delete", "other Delete with more"}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}

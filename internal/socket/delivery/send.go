@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -55,7 +56,7 @@ func (s *Service) SendAll(ctx context.Context, tx *pg.Tx, messages []Message) ([
 		if extra == nil {
 			extra = []int32{}
 		}
-		b.Queue(sqlStage, stream, m.ActivityID, m.Type, m.ActorID, objectKey(object), object, to.AudienceID, extra, m.Body)
+		b.Queue(sqlStage, stream, m.ActivityID, m.Type, m.ActorID, objectKey(object), object, to.AudienceID, extra, s.brief(m))
 	}
 	if b.Len() == 0 {
 		return out, nil
@@ -65,6 +66,26 @@ func (s *Service) SendAll(ctx context.Context, tx *pg.Tx, messages []Message) ([
 	}
 	tx.AfterCommit(s.seq.Poke)
 	return out, nil
+}
+
+// fromIDs is stored in the place of a body that can be made from the row's ids:
+// most of what a clean-up would otherwise write.
+var fromIDs = []byte{1}
+
+// brief is the body as it is stored.
+func (s *Service) brief(m Message) []byte {
+	if m.Type == "Delete" && s.cfg.Tombstone != nil && bytes.Equal(m.Body, s.cfg.Tombstone(m.ActorID, m.ActivityID, m.Object)) {
+		return fromIDs
+	}
+	return m.Body
+}
+
+// whole is the body as it is sent; empty when it was blanked.
+func (s *Service) whole(r *row) []byte {
+	if bytes.Equal(r.body, fromIDs) && s.cfg.Tombstone != nil {
+		return s.cfg.Tombstone(r.actorID, r.activityID, r.object)
+	}
+	return r.body
 }
 
 // streamOf chooses a message's stream; open are those known to be open in tx.
