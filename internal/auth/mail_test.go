@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/testsrv"
@@ -86,6 +87,7 @@ func TestLettersAreSealed(t *testing.T) {
 	withEmail(t, box, a, "alice@example.com")
 	box.Refuse("550 5.1.1 <alice@example.com> no such person")
 	s.Guest().Post(t, "request-reset-password", m{"username": "alice", "email": "alice@example.com"})
+	box.Refused()
 	s.Settle(t)
 	if n := s.Count(t, `SELECT count(*) FROM river.river_job WHERE kind IN ('mailer.send', 'auth.reset')`); n < 3 {
 		t.Fatalf("%d jobs", n)
@@ -97,6 +99,16 @@ func TestLettersAreSealed(t *testing.T) {
 	}
 	if n := s.Count(t, `SELECT count(*) FROM river.river_job WHERE state = 'cancelled'`); n != 1 {
 		t.Errorf("%d jobs given up: a 550 is final", n)
+	}
+	// What is only for the moment is tried again.
+	box.Refuse("451 4.3.0 later")
+	s.Guest().Post(t, "request-reset-password", m{"username": "alice", "email": "alice@example.com"})
+	box.Refused()
+	box.Refuse("")
+	for end := time.Now().Add(20 * time.Second); len(box.To("alice@example.com")) < 2; s.Settle(t) {
+		if time.Now().After(end) {
+			t.Fatal("the letter was not tried again")
+		}
 	}
 	s.Set(t, m{"smtpUser": "oven", "smtpPass": "correct horse"})
 	if n := s.Count(t, `SELECT count(*) FROM meta WHERE settings::text LIKE '%horse%'`); n != 0 {

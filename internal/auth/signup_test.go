@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -268,7 +269,7 @@ func TestApprovalAndMail(t *testing.T) {
 	if err := s.App.Auth.Reject(t.Context(), "", waits); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.App.Auth.WaitingByName(t.Context(), "chan"); err != auth.ErrNoApplication {
+	if _, err := s.App.Auth.WaitingByName(t.Context(), "chan"); !errors.Is(err, auth.ErrNoApplication) {
 		t.Errorf("refused, and waits: %v", err)
 	}
 	s.Settle(t)

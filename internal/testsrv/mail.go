@@ -2,6 +2,7 @@ package testsrv
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Mailbox is an SMTP server that keeps what is handed in.
@@ -23,6 +25,7 @@ type Mailbox struct {
 	mu      sync.Mutex
 	refuse  string // what it says to recipients, "" to take them
 	letters []Letter
+	refused chan struct{}
 }
 
 // Letter is a mail as its reader sees it.
@@ -38,7 +41,7 @@ func (s *Server) Mailbox(t testing.TB) *Mailbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Mailbox{t: t, port: l.Addr().(*net.TCPAddr).Port}
+	m := &Mailbox{t: t, port: l.Addr().(*net.TCPAddr).Port, refused: make(chan struct{}, 1000)}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -58,6 +61,16 @@ func (m *Mailbox) Refuse(answer string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refuse = answer
+}
+
+// Refused waits for a recipient that is refused.
+func (m *Mailbox) Refused() {
+	m.t.Helper()
+	select {
+	case <-m.refused:
+	case <-time.After(patience):
+		m.t.Fatal("nobody was refused")
+	}
 }
 
 // Letters is what has come so far.
@@ -112,6 +125,7 @@ func (m *Mailbox) serve(c net.Conn) {
 			m.mu.Unlock()
 			if refuse != "" {
 				say(refuse)
+				m.refused <- struct{}{}
 				continue
 			}
 			a := rest[strings.IndexByte(rest, '<')+1:]
@@ -169,7 +183,7 @@ func parse(raw string) (Letter, error) {
 	parts := multipart.NewReader(msg.Body, params["boundary"])
 	for {
 		p, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return l, nil
 		}
 		if err != nil {

@@ -1,5 +1,5 @@
 /** The address bar. Misskey's addresses, so that links of old keep working. */
-export type Page = 'timeline' | 'user' | 'note' | 'notifications' | 'settings' | 'signin' | 'signup';
+export type Page = 'timeline' | 'user' | 'note' | 'notifications' | 'settings' | 'signin' | 'signup' | 'forgot' | 'reset' | 'verify' | 'complete';
 export interface Route { page: Page; arg: string; path: string }
 
 const table: [RegExp, Page][] = [
@@ -11,6 +11,10 @@ const table: [RegExp, Page][] = [
 	[/^\/settings$/, 'settings'],
 	[/^\/signin$/, 'signin'],
 	[/^\/signup$/, 'signup'],
+	[/^\/forgot$/, 'forgot'],
+	[/^\/reset-password\/([^/]+)$/, 'reset'],
+	[/^\/verify-email\/([^/]+)$/, 'verify'],
+	[/^\/signup-complete\/([^/]+)$/, 'complete'],
 ];
 
 /** The client's page for a path, or null where the server's own page stays. */

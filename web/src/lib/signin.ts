@@ -17,17 +17,35 @@ const codes: Record<string, string> = {
 	'22d05606-fbcf-421a-a2db-b32610dcfd1b': 'TOO_MANY_AUTHENTICATION_FAILURES',
 	'cdf1235b-ac71-46d4-a3a6-84ccce48df6f': 'INVALID_TOKEN',
 	'93b86c4b-72f9-40eb-9815-798928603d1e': 'PASSKEY',
+	'b18c89a7-5b5e-4cec-bb5b-0419f332d430': 'PASSKEY',
+	'2d16e51c-007b-4edd-afd2-f7dd02c947f6': 'PASSKEY',
+	'36b96a7d-b547-412d-aeed-2d611cdc8cdc': 'UNKNOWN_KEY',
+	'2d84773e-f7b7-4d0b-8f72-bb69b584c912': 'PASSWORDLESS_LOGIN_DISABLED',
 };
 
 export interface Proof { username: string; password?: string; token?: string; credential?: unknown }
 
-export async function signIn(p: Proof): Promise<Step> {
+async function call<T>(name: string, params: Record<string, unknown>): Promise<T> {
 	try {
-		return await api<Step>('signin-flow', { ...p }, null);
+		return await api<T>(name, params, null);
 	} catch (e) {
 		if (e instanceof ApiError && codes[e.id]) throw new ApiError(codes[e.id]!, e.status, e.message, e.id);
 		throw e;
 	}
+}
+
+export function signIn(p: Proof): Promise<Step> {
+	return call<Step>('signin-flow', { ...p });
+}
+
+/** Whether this browser knows passkeys at all. */
+export const passkeys = (): boolean => 'PublicKeyCredential' in globalThis && 'credentials' in navigator;
+
+/** Signs in whoever the device knows, without a name. */
+export async function signInByPasskey(): Promise<{ id: string; i: string }> {
+	const { option, context } = await call<{ option: AuthRequest; context: string }>('signin-with-passkey', {});
+	const credential = await provePasskey(option);
+	return (await call<{ signinResponse: { id: string; i: string } }>('signin-with-passkey', { credential, context })).signinResponse;
 }
 
 export function fromBase64(s: string): ArrayBuffer {

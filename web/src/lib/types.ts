@@ -112,7 +112,14 @@ export interface Boot {
 	host: string;
 	lang: string;
 	description: string;
+	/** An invitation is needed to sign up. */
 	closed: boolean;
+	/** An address is needed to sign up. */
+	mail: boolean;
+	/** A moderator lets new accounts in. */
+	approval: boolean;
+	/** The server can write to those who forgot their password. */
+	sendsMail: boolean;
 	rules: string[];
 }
 
