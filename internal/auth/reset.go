@@ -234,7 +234,10 @@ func (s *Service) apiAdminReset(ctx context.Context, c *api.Call, req adminReset
 		return nil, errAdminResetNone
 	case err != nil:
 		return nil, err
-	case u.IsRoot:
+	}
+	if _, admin, err := s.roles.Ranks(ctx, u.ID); err != nil {
+		return nil, err
+	} else if admin {
 		return nil, errAdminResetDenied
 	}
 	res := &adminResetRes{Password: id.RandomMixed(madeUpLength)}

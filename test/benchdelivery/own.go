@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"buttersc.one/oven/internal/lib/ap"
@@ -147,6 +149,7 @@ func (b *bench) drain(ctx context.Context, d time.Duration) error {
 	if err != nil {
 		return err
 	}
+	used := cpu()
 	begin := time.Now()
 	for time.Since(begin) < d && ctx.Err() == nil {
 		time.Sleep(100 * time.Millisecond)
@@ -158,6 +161,11 @@ func (b *bench) drain(ctx context.Context, d time.Duration) error {
 	if b.figures["drain.per_s"] = (after - before) / time.Since(begin).Seconds(); after == before {
 		return errNothing
 	}
+	// The receivers and PostgreSQL are on this machine too: what this process has
+	// of it, and how much of that is signing.
+	b.figures["drain.own_cpu_cores"] = (cpu() - used).Seconds() / time.Since(begin).Seconds()
+	b.figures["drain.own_cpu_us"] = b.figures["drain.own_cpu_cores"] / b.figures["drain.per_s"] * 1e6
+	b.ratios["drain.signing_of_own_cpu"] = b.figures["drain.per_s"] / b.figures["rsa.per_s"] * float64(runtime.GOMAXPROCS(0)) / b.figures["drain.own_cpu_cores"]
 	b.say("alone: %.0f deliveries a second", b.figures["drain.per_s"])
 	return ctx.Err()
 }
@@ -165,6 +173,15 @@ func (b *bench) drain(ctx context.Context, d time.Duration) error {
 func (b *bench) wal(ctx context.Context) (bytes float64, err error) {
 	err = b.db.QueryRow(ctx, "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::float8").Scan(&bytes)
 	return bytes, err
+}
+
+// cpu is what this process has used.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // rss is this process's resident memory in MB.

@@ -76,6 +76,8 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 	key := h.key
 	if it.c.class >= Background {
 		key.Signer = gated{key.Signer, d.gate}
+	} else {
+		d.gate.sawLive()
 	}
 	if !r.handed.IsZero() {
 		key.Signer = timed{key.Signer, func() { d.load.saw(time.Since(r.handed)) }}

@@ -30,7 +30,7 @@ type dispatcher struct {
 	posting context.Context // of requests: they outlive run's context by grace
 	abort   context.CancelFunc
 	under   sync.WaitGroup // requests
-	gate    chan struct{}  // signatures of the lower lanes
+	gate    *gate          // signatures of the lower lanes
 
 	// handing is held while new rows are handed to windows, and while cursors are
 	// read and taken up: a row must not come between the two, or the cursor that it
@@ -70,7 +70,7 @@ func newDispatcher(s *Service, m *member) *dispatcher {
 	now := s.now()
 	d := &dispatcher{
 		s: s, member: m, done: make(chan struct{}),
-		gate:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		gate:  newGate(runtime.GOMAXPROCS(0)),
 		hosts: map[int32]*host{}, byName: map[string]*host{}, endpoints: map[int32]*endpoint{}, foreign: map[int32]struct{}{},
 		streams: map[int64]*stream{}, chains: map[*chain]struct{}{}, flights: map[*item]struct{}{},
 		shards: newShards(), retries: newBudget(s.cfg.Retries, now), load: newLoad(s.cfg.Slots),

@@ -167,15 +167,65 @@ func (s *Service) PublicPEMIn(ctx context.Context, q pg.Q, actorID string) (stri
 	return text, nil
 }
 
-// gated lets only so many signatures be made at a time: an RSA signature is a
-// millisecond of a core, and those of bulk must leave cores to live ones.
+// gate lets only so many signatures of the lower lanes be made at a time: an RSA
+// signature is a millisecond of a core, and those of bulk must leave cores to
+// live ones. While nothing live was signed for a moment, they may have all cores.
+type gate struct {
+	mu   sync.Mutex
+	free *sync.Cond
+	busy int
+	few  int // while there are live ones
+	all  int
+	live time.Time // when one was signed last
+}
+
+// quiet is how long nothing live must have been signed.
+const quiet = 500 * time.Millisecond
+
+func newGate(cores int) *gate {
+	g := &gate{few: max(1, cores/2), all: cores}
+	g.free = sync.NewCond(&g.mu)
+	return g
+}
+
+func (g *gate) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.busy >= g.limit() {
+		g.free.Wait()
+	}
+	g.busy++
+}
+
+func (g *gate) limit() int {
+	if time.Since(g.live) < quiet {
+		return g.few
+	}
+	return g.all
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy--
+	g.free.Signal()
+}
+
+// sawLive notes that something live is being signed.
+func (g *gate) sawLive() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.live = time.Now()
+}
+
+// gated signs when the gate lets it.
 type gated struct {
 	crypto.Signer
-	gate chan struct{}
+	gate *gate
 }
 
 func (g gated) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	g.gate <- struct{}{}
-	defer func() { <-g.gate }()
+	g.gate.enter()
+	defer g.gate.leave()
 	return g.Signer.Sign(rand, digest, opts)
 }
