@@ -32,10 +32,13 @@ WHERE conrelid = ('public.' || quote_ident($1))::regclass AND contype IN ('p', '
 SELECT pg_get_indexdef(x.indexrelid) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 WHERE x.indrelid = ('public.' || quote_ident($1))::regclass AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = x.indexrelid AND c.contype IN ('p', 'u'))
 ORDER BY i.relname`
+	sqlFunctions = `
+SELECT pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f'
+	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') AND $1 = '' ORDER BY p.proname`
 )
 
 // Schema describes the database as it stands: tables with their owners,
-// columns, constraints and indexes, in an order that depends on nothing else.
+// columns, constraints and indexes, then functions, in an order that depends on nothing else.
 // Partitions are not listed.
 func Schema(ctx context.Context, d *pg.DB) (string, error) {
 	rows, err := d.Query(ctx, sqlTables)
@@ -78,6 +81,13 @@ func Schema(ctx context.Context, d *pg.DB) (string, error) {
 		for _, i := range indexes {
 			b.WriteString(i + ";\n")
 		}
+	}
+	functions, err := texts(ctx, d, sqlFunctions, "")
+	if err != nil {
+		return "", err
+	}
+	for _, f := range functions {
+		b.WriteString("\n" + strings.TrimSpace(f) + ";\n")
 	}
 	return b.String(), nil
 }

@@ -118,6 +118,18 @@ CREATE INDEX auth_session_app_idx ON public.auth_session USING btree (app_id);
 CREATE INDEX auth_session_expires_idx ON public.auth_session USING btree (expires_at);
 CREATE INDEX auth_session_user_idx ON public.auth_session USING btree (user_id) WHERE (user_id IS NOT NULL);
 
+-- owner: decoration. What people can lay over their avatars
+CREATE TABLE "avatar_decoration" (
+	id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	description text NOT NULL,
+	url text NOT NULL,
+	role_ids text[] NOT NULL DEFAULT '{}'::text[],
+	category text,
+	updated_at timestamp with time zone,
+	CONSTRAINT avatar_decoration_pkey PRIMARY KEY (id)
+);
+
 -- owner: relation
 CREATE TABLE "blocking" (
 	id text COLLATE "C" NOT NULL,
@@ -1051,6 +1063,10 @@ CREATE TABLE "user" (
 	also_known_as text[],
 	updated_at timestamp with time zone,
 	last_fetched_at timestamp with time zone,
+	require_signin boolean NOT NULL DEFAULT false,
+	followers_only_before bigint,
+	hidden_before bigint,
+	is_guarded boolean GENERATED ALWAYS AS (require_signin OR (followers_only_before IS NOT NULL) OR (hidden_before IS NOT NULL)) STORED,
 	CONSTRAINT user_uri_key UNIQUE (uri),
 	CONSTRAINT user_username_lower_host_key UNIQUE NULLS NOT DISTINCT (username_lower, host),
 	CONSTRAINT user_pkey PRIMARY KEY (id),
@@ -1058,6 +1074,7 @@ CREATE TABLE "user" (
 	CONSTRAINT user_remote_has_uri CHECK (((host IS NULL) = (uri IS NULL)))
 );
 CREATE INDEX user_actor_host_idx ON public."user" USING btree (actor_host) WHERE (actor_host IS NOT NULL);
+CREATE INDEX user_guarded_idx ON public."user" USING btree (id) WHERE is_guarded;
 CREATE INDEX user_host_idx ON public."user" USING btree (host, id) WHERE (host IS NOT NULL);
 
 -- owner: user. Addresses that led to an actor whose id is another
@@ -1158,8 +1175,10 @@ CREATE TABLE "user_profile" (
 	logged_in_dates date[] NOT NULL DEFAULT '{}'::date[],
 	achievements jsonb NOT NULL DEFAULT '[]'::jsonb,
 	moderation_note text NOT NULL DEFAULT ''::text,
+	chat_scope text NOT NULL DEFAULT 'mutual'::text,
 	CONSTRAINT user_profile_pkey PRIMARY KEY (user_id),
 	CONSTRAINT user_profile_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT user_profile_chat_scope_check CHECK ((chat_scope = ANY (ARRAY['everyone'::text, 'followers'::text, 'following'::text, 'mutual'::text, 'none'::text]))),
 	CONSTRAINT user_profile_followers_visibility_check CHECK ((followers_visibility = ANY (ARRAY['public'::text, 'followers'::text, 'private'::text]))),
 	CONSTRAINT user_profile_following_visibility_check CHECK ((following_visibility = ANY (ARRAY['public'::text, 'followers'::text, 'private'::text])))
 );
@@ -1196,3 +1215,36 @@ CREATE TABLE "user_stat" (
 	CONSTRAINT user_stat_pkey PRIMARY KEY (user_id),
 	CONSTRAINT user_stat_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 ) WITH (fillfactor=70);
+
+CREATE OR REPLACE FUNCTION public.id_bound(seconds bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE STRICT
+AS $function$
+DECLARE
+	method text := (SELECT id_method FROM server);
+	ms bigint := CASE WHEN seconds > 0 THEN least(seconds, 3700000000) * 1000
+		ELSE floor(extract(epoch FROM now()) * 1000)::bigint + greatest(seconds, -3700000000) * 1000 END;
+	digits text := '0123456789abcdefghijklmnopqrstuvwxyz';
+	base int := 36;
+	width int := 8;
+	prefix text := '';
+	made text := '';
+BEGIN
+	CASE method
+		WHEN 'aid', 'aidx' THEN ms := ms - 946684800000;
+		WHEN 'meid' THEN base := 16; width := 12;
+		WHEN 'meidg' THEN base := 16; width := 11; prefix := 'g';
+		WHEN 'objectid' THEN base := 16; ms := ms / 1000;
+		WHEN 'ulid' THEN base := 32; width := 10; digits := '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+	END CASE;
+	ms := greatest(ms, 0);
+	IF method = 'meid' THEN
+		ms := ms + 140737488355328;
+	END IF;
+	FOR i IN 1..width LOOP
+		made := substr(digits, (ms % base)::int + 1, 1) || made;
+		ms := ms / base;
+	END LOOP;
+	RETURN prefix || made;
+END $function$;

@@ -19,6 +19,7 @@ var floors = [][]string{
 	{"socket/stream", "socket/remote", "socket/delivery", "socket/inbox", "socket/mailer"},
 	{"meta"},
 	{"role", "instance", "emoji"},
+	{"decoration"},
 	{"user"},
 	{"relation", "auth", "drive"},
 	{"note"},

@@ -19,6 +19,7 @@ import (
 	"buttersc.one/oven/internal/account"
 	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/clip"
+	"buttersc.one/oven/internal/decoration"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/federation"
@@ -98,6 +99,7 @@ type App struct {
 	Roles         *role.Service
 	Instances     *instance.Service
 	Emojis        *emoji.Service
+	Decorations   *decoration.Service
 	Users         *user.Service
 	Auth          *auth.Service
 	Relations     *relation.Service
@@ -254,7 +256,8 @@ func (a *App) mailServer() (mail.Server, bool) {
 func (a *App) lend(l *late, ids *id.Maker) {
 	o := a.o
 	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
-	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Remote: a.Remote,
+	a.Decorations = decoration.New(o.DB, ids, a.Bus, a.Log)
+	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
 		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits})
@@ -278,7 +281,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.Log, a.Hub)
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
-		Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
+		Wardrobe: a.Decorations, Remote: a.Remote, Queue: a.Jobs, Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
@@ -301,7 +304,7 @@ type (
 // plugAll connects the slices, bottom up. A slice that plugs nothing is a
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
-	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
+	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
 		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)

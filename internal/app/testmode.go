@@ -71,6 +71,7 @@ func (t *testMode) apiReset(ctx context.Context, _ *api.Call, _ struct{}) (api.N
 	a.Instances.Forget()
 	a.Roles.Forget()
 	a.Auth.Reset()
+	a.Decorations.Reset()
 	a.Remote.ForgetAll()
 	a.API.Limits().Reset()
 	if err := a.Delivery.Reset(ctx); err != nil {

@@ -156,7 +156,7 @@ func (s *Service) outbox(r *http.Request) (any, error) {
 	}
 	var w pg.Where
 	w.And("n.user_id = ?", u.ID)
-	w.And("n.visibility IN ('public', 'home') AND NOT n.local_only")
+	w.And("NOT n.local_only AND " + note.VisibleToServers)
 	order := " ORDER BY n.id DESC LIMIT "
 	if since := q.Get("since_id"); since != "" {
 		w.And("n.id > ?", since)
@@ -255,7 +255,7 @@ func (s *Service) follows(r *http.Request, path, sql, cond string, visibility fu
 }
 
 const sqlFeatured = `SELECT ` + note.Columns + note.From + `JOIN user_note_pining p ON p.note_id = n.id
-WHERE p.user_id = $1 AND n.visibility IN ('public', 'home') AND NOT n.local_only ORDER BY p.id DESC`
+WHERE p.user_id = $1 AND NOT n.local_only AND ` + note.VisibleToServers + ` ORDER BY p.id DESC`
 
 func (s *Service) featured(r *http.Request) (any, error) {
 	u, err := s.userOf(r)

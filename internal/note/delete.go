@@ -248,12 +248,15 @@ func (s *Service) workPurge(ctx context.Context, a purgeArgs) error {
 	}
 }
 
-// onChanges tells those who captured a note of votes and of its end.
+// onChanges tells those who captured a note of votes and of its end; who
+// captured one that its author has withdrawn hears no more.
 func (s *Service) onChanges(ctx context.Context, _ *pg.Tx, batch []log.Change) error {
 	for _, c := range batch {
 		switch c.Kind {
 		case "note.deleted":
 			s.Hub.Publish(stream.NoteTopic(c.ObjectID), stream.Event{Type: "deleted", Body: map[string]any{"deletedAt": api.Time(c.At)}})
+		case "user.guarded":
+			s.Hub.RecheckAll()
 		case "note.updated":
 			if err := s.publishUpdate(ctx, c); err != nil {
 				return err

@@ -215,6 +215,6 @@ func (s *Service) Jobs() []job.Worker {
 // Consumers tell those who captured a note.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "note.stream", Kinds: []string{"note.deleted", "note.voted", "note.updated"}, After: "relation.graph", Handle: s.onChanges,
+		Name: "note.stream", Kinds: []string{"note.deleted", "note.voted", "note.updated", "user.guarded"}, After: "relation.graph", Handle: s.onChanges,
 	}}
 }

@@ -177,13 +177,15 @@ func (s *Service) loadAround(ctx context.Context, b *batch) error {
 		if len(n.Reactions) > 0 {
 			reacted = append(reacted, n.ID)
 		}
-		if n.Visibility == Followers {
-			guarded = append(guarded, n.UserID)
-		}
 	}
 	var err error
 	if b.raw, err = s.Users.ByIDs(ctx, s.DB, users); err != nil {
 		return err
+	}
+	for _, n := range b.notes {
+		if s.VisibilityOf(b.sight(n)) == Followers {
+			guarded = append(guarded, n.UserID)
+		}
 	}
 	if b.users, err = s.Users.PackLite(ctx, b.raw); err != nil {
 		return err
@@ -244,16 +246,13 @@ func (s *Service) followed(ctx context.Context, viewer string, authors []string)
 	return out, nil
 }
 
-// visible is Visible in memory, for notes of the batch.
-func (b *batch) visible(n *Note) bool {
-	switch {
-	case b.trusted, n.Visibility == Public, n.Visibility == Home, n.UserID == b.viewer && b.viewer != "":
-		return true
-	case b.viewer == "":
-		return false
+// sight is what decides about who may see a note of the batch.
+func (b *batch) sight(n *Note) Sight {
+	g := Sight{ID: n.ID, Author: n.UserID, Visibility: n.Visibility, To: n.VisibleUserIDs, Mentions: n.Mentions}
+	if u := b.raw[n.UserID]; u != nil {
+		g.RequireSignin, g.FollowersOnlyBefore, g.HiddenBefore = u.RequireSignin, u.FollowersOnlyBefore, u.HiddenBefore
 	}
-	return slices.Contains(n.VisibleUserIDs, b.viewer) || slices.Contains(n.Mentions, b.viewer) ||
-		n.Visibility == Followers && b.follows[n.UserID]
+	return g
 }
 
 // packOne packs a note; depth 2 is in full, with its targets: what it replies
@@ -292,7 +291,9 @@ func (s *Service) packOne(ctx context.Context, b *batch, n *Note, depth int) (*P
 			return nil, err
 		}
 	}
-	if !b.visible(n) {
+	sight := b.sight(n)
+	p.Visibility = s.VisibilityOf(sight)
+	if !b.trusted && !s.SeenBy(sight, b.viewer, func(author string) bool { return b.follows[author] }) {
 		p.hide()
 	}
 	return p, nil

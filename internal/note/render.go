@@ -196,7 +196,7 @@ func (s *Service) question(doc *ap.Note, p *Poll) {
 // that may leave the house; ErrNotFound otherwise. A pure renote has no
 // document of its own but its Announce.
 func (s *Service) Document(ctx context.Context, id string) (*ap.Note, *Note, error) {
-	n, err := s.fetchable(ctx, id)
+	n, err := s.Fetchable(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -211,27 +211,9 @@ func (s *Service) Document(ctx context.Context, id string) (*ap.Note, *Note, err
 	return doc, n, err
 }
 
-func (s *Service) fetchable(ctx context.Context, id string) (*Note, error) {
-	n, err := s.ByID(ctx, s.DB, id)
-	if err != nil {
-		return nil, err
-	}
-	if n.LocalOnly || n.Visibility != Public && n.Visibility != Home {
-		return nil, ErrNotFound
-	}
-	author, err := s.Users.ByID(ctx, n.UserID)
-	if err != nil {
-		return nil, err
-	}
-	if author.IsSuspended || author.IsDeleted {
-		return nil, ErrNotFound
-	}
-	return n, nil
-}
-
 // ActivityDocument renders the Create or Announce of a local note.
 func (s *Service) ActivityDocument(ctx context.Context, id string) (*ap.Activity, error) {
-	n, err := s.fetchable(ctx, id)
+	n, err := s.Fetchable(ctx, id)
 	if err != nil {
 		return nil, err
 	}

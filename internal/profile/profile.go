@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"buttersc.one/oven/internal/decoration"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/id"
@@ -26,7 +27,9 @@ import (
 	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/inbox"
+	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
 )
@@ -40,6 +43,9 @@ type Deps struct {
 	Notes     *note.Service
 	Drive     *drive.Service
 	Roles     *role.Service
+	Wardrobe  *decoration.Service
+	Remote    *remote.Client
+	Queue     *job.Queue
 	Delivery  *delivery.Service
 	IDs       *id.Maker
 	Bus       *event.Bus
@@ -59,6 +65,9 @@ type Service struct {
 	notes     *note.Service
 	drive     *drive.Service
 	roles     *role.Service
+	wardrobe  *decoration.Service
+	remote    *remote.Client
+	queue     *job.Queue
 	delivery  *delivery.Service
 	ids       *id.Maker
 	bus       *event.Bus
@@ -70,7 +79,8 @@ type Service struct {
 
 // New makes the service.
 func New(d Deps) *Service {
-	return &Service{db: d.DB, meta: d.Meta, users: d.Users, relations: d.Relations, notes: d.Notes, drive: d.Drive, roles: d.Roles, delivery: d.Delivery,
+	return &Service{db: d.DB, meta: d.Meta, users: d.Users, relations: d.Relations, notes: d.Notes, drive: d.Drive, roles: d.Roles,
+		wardrobe: d.Wardrobe, remote: d.Remote, queue: d.Queue, delivery: d.Delivery,
 		ids: d.IDs, bus: d.Bus, log: d.Log, hub: d.Hub, lookups: d.Lookups, now: d.Now}
 }
 

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
 
 	"buttersc.one/oven/internal/drive"
+	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/mfm"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
@@ -18,37 +20,43 @@ import (
 
 // updateReq is a change of one's own profile: what is absent stays.
 type updateReq struct {
-	Name                api.Opt[string]  `json:"name" api:"min=1,max=50"`
-	Description         api.Opt[string]  `json:"description" api:"min=1,max=1500"`
-	FollowedMessage     api.Opt[string]  `json:"followedMessage" api:"min=1,max=256"`
-	Location            api.Opt[string]  `json:"location" api:"min=1,max=50"`
-	Birthday            api.Opt[string]  `json:"birthday" api:"pattern=^([0-9]{4})-([0-9]{2})-([0-9]{2})$"`
-	Lang                api.Opt[string]  `json:"lang" api:"max=32"`
-	AvatarID            api.Opt[string]  `json:"avatarId" api:"id"`
-	BannerID            api.Opt[string]  `json:"bannerId" api:"id"`
-	Fields              *[]user.Field    `json:"fields" api:"max=16"`
-	IsLocked            *bool            `json:"isLocked" api:"optional"`
-	IsExplorable        *bool            `json:"isExplorable" api:"optional"`
-	HideOnlineStatus    *bool            `json:"hideOnlineStatus" api:"optional"`
-	PublicReactions     *bool            `json:"publicReactions" api:"optional"`
-	CarefulBot          *bool            `json:"carefulBot" api:"optional"`
-	AutoAcceptFollowed  *bool            `json:"autoAcceptFollowed" api:"optional"`
-	NoCrawle            *bool            `json:"noCrawle" api:"optional"`
-	PreventAiLearning   *bool            `json:"preventAiLearning" api:"optional"`
-	IsBot               *bool            `json:"isBot" api:"optional"`
-	IsCat               *bool            `json:"isCat" api:"optional"`
-	InjectFeaturedNote  *bool            `json:"injectFeaturedNote" api:"optional"`
-	ReceiveAnnouncement *bool            `json:"receiveAnnouncementEmail" api:"optional"`
-	AlwaysMarkNsfw      *bool            `json:"alwaysMarkNsfw" api:"optional"`
-	AutoSensitive       *bool            `json:"autoSensitive" api:"optional"`
-	FollowingVisibility *string          `json:"followingVisibility" api:"enum=public|followers|private"`
-	FollowersVisibility *string          `json:"followersVisibility" api:"enum=public|followers|private"`
-	MutedWords          json.RawMessage  `json:"mutedWords" api:"optional"`
-	HardMutedWords      json.RawMessage  `json:"hardMutedWords" api:"optional"`
-	MutedInstances      *[]string        `json:"mutedInstances" api:"optional"`
-	NotificationRecieve *json.RawMessage `json:"notificationRecieveConfig" api:"optional"`
-	EmailNotifications  *[]string        `json:"emailNotificationTypes" api:"optional"`
-	AlsoKnownAs         *[]string        `json:"alsoKnownAs" api:"max=10,unique"`
+	Name                api.Opt[string]   `json:"name" api:"min=1,max=50"`
+	Description         api.Opt[string]   `json:"description" api:"min=1,max=1500"`
+	FollowedMessage     api.Opt[string]   `json:"followedMessage" api:"min=1,max=256"`
+	Location            api.Opt[string]   `json:"location" api:"min=1,max=50"`
+	Birthday            api.Opt[string]   `json:"birthday" api:"pattern=^([0-9]{4})-([0-9]{2})-([0-9]{2})$"`
+	Lang                api.Opt[language] `json:"lang" api:"optional"`
+	AvatarID            api.Opt[string]   `json:"avatarId" api:"id"`
+	BannerID            api.Opt[string]   `json:"bannerId" api:"id"`
+	Fields              *[]user.Field     `json:"fields" api:"max=16"`
+	IsLocked            *bool             `json:"isLocked" api:"optional"`
+	IsExplorable        *bool             `json:"isExplorable" api:"optional"`
+	HideOnlineStatus    *bool             `json:"hideOnlineStatus" api:"optional"`
+	PublicReactions     *bool             `json:"publicReactions" api:"optional"`
+	CarefulBot          *bool             `json:"carefulBot" api:"optional"`
+	AutoAcceptFollowed  *bool             `json:"autoAcceptFollowed" api:"optional"`
+	NoCrawle            *bool             `json:"noCrawle" api:"optional"`
+	PreventAiLearning   *bool             `json:"preventAiLearning" api:"optional"`
+	RequireSignin       *bool             `json:"requireSigninToViewContents" api:"optional"`
+	FollowersOnlyBefore api.Opt[int64]    `json:"makeNotesFollowersOnlyBefore" api:"optional"`
+	HiddenBefore        api.Opt[int64]    `json:"makeNotesHiddenBefore" api:"optional"`
+	ChatScope           *string           `json:"chatScope" api:"enum=everyone|followers|following|mutual|none"`
+	Decorations         *[]wornReq        `json:"avatarDecorations" api:"max=16"`
+	PinnedPageID        api.Opt[string]   `json:"pinnedPageId" api:"id"`
+	IsBot               *bool             `json:"isBot" api:"optional"`
+	IsCat               *bool             `json:"isCat" api:"optional"`
+	InjectFeaturedNote  *bool             `json:"injectFeaturedNote" api:"optional"`
+	ReceiveAnnouncement *bool             `json:"receiveAnnouncementEmail" api:"optional"`
+	AlwaysMarkNsfw      *bool             `json:"alwaysMarkNsfw" api:"optional"`
+	AutoSensitive       *bool             `json:"autoSensitive" api:"optional"`
+	FollowingVisibility *string           `json:"followingVisibility" api:"enum=public|followers|private"`
+	FollowersVisibility *string           `json:"followersVisibility" api:"enum=public|followers|private"`
+	MutedWords          json.RawMessage   `json:"mutedWords" api:"optional"`
+	HardMutedWords      json.RawMessage   `json:"hardMutedWords" api:"optional"`
+	MutedInstances      *[]string         `json:"mutedInstances" api:"optional"`
+	NotificationRecieve *json.RawMessage  `json:"notificationRecieveConfig" api:"optional"`
+	EmailNotifications  *[]string         `json:"emailNotificationTypes" api:"optional"`
+	AlsoKnownAs         *[]string         `json:"alsoKnownAs" api:"max=10,unique"`
 }
 
 var (
@@ -58,11 +66,12 @@ var (
 	errBannerImage = api.Err("BANNER_NOT_AN_IMAGE", "75aedb19-2afd-4e6d-87fc-67941256fa60", "The file is not a picture.")
 	errRegexp      = api.Err("INVALID_REGEXP", "0d786918-10df-41cd-8f33-8dec7d9a89a5", "A muted word is not a valid expression.")
 	errManyWords   = api.Err("TOO_MANY_MUTED_WORDS", "010665b1-a211-42d2-bc64-8f6609d79785", "The muted words are longer than your roles allow.")
+	errNoPage      = api.Err("NO_SUCH_PAGE", "8e01b590-7eb9-431b-a239-860e086c408e", "There is no such page.")
 	errRestricted  = api.Err("RESTRICTED_BY_ROLE", "8feff0ba-5ab5-585b-31f4-4df816663fad", "None of your roles allows this.")
 )
 
 func updateErrors() []*api.Error {
-	return []*api.Error{errNoAvatar, errNoBanner, errAvatarImage, errBannerImage, errRegexp, errManyWords, errRestricted, errAliasNoUser, errAliasNoURI, errAliasSelf}
+	return []*api.Error{errNoAvatar, errNoBanner, errAvatarImage, errBannerImage, errNoPage, errRegexp, errManyWords, errRestricted, errAliasNoUser, errAliasNoURI, errAliasSelf}
 }
 
 func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*user.Detailed, error) {
@@ -85,6 +94,12 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 	if err := s.pictures(ctx, c, &up, &req); err != nil {
 		return nil, err
 	}
+	if err := s.decorations(ctx, c, &up, req.Decorations); err != nil {
+		return nil, err
+	}
+	if req.PinnedPageID.Set && !req.PinnedPageID.Null {
+		return nil, errNoPage // nobody has pages
+	}
 	if err := s.texts(ctx, c, &up, &req); err != nil {
 		return nil, err
 	}
@@ -96,6 +111,9 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 		if err := s.users.Apply(ctx, tx, c.UserID, up); err != nil {
 			return err
 		}
+		if err := s.keepVerified(ctx, tx, c.UserID); err != nil {
+			return err
+		}
 		if u, err = s.users.ByIDIn(ctx, tx, c.UserID); err != nil {
 			return err
 		}
@@ -104,6 +122,9 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 			if err := s.relations.AcceptAll(ctx, tx, u); err != nil {
 				return err
 			}
+		}
+		if err := s.verifyLater(ctx, tx, u.ID); err != nil {
+			return err
 		}
 		return s.Federate(ctx, tx, u)
 	})
@@ -117,6 +138,7 @@ func (s *Service) apiUpdate(ctx context.Context, c *api.Call, req updateReq) (*u
 func simple(up *user.Update, req *updateReq) {
 	for col, v := range map[string]*bool{
 		"is_locked": req.IsLocked, "is_explorable": req.IsExplorable, "hide_online_status": req.HideOnlineStatus, "is_bot": req.IsBot, "is_cat": req.IsCat,
+		"require_signin": req.RequireSignin,
 	} {
 		if v != nil {
 			up.User[col] = *v
@@ -131,13 +153,13 @@ func simple(up *user.Update, req *updateReq) {
 			up.Profile[col] = *v
 		}
 	}
-	for col, v := range map[string]*string{"following_visibility": req.FollowingVisibility, "followers_visibility": req.FollowersVisibility} {
+	for col, v := range map[string]*string{"following_visibility": req.FollowingVisibility, "followers_visibility": req.FollowersVisibility, "chat_scope": req.ChatScope} {
 		if v != nil {
 			up.Profile[col] = *v
 		}
 	}
 	for col, v := range map[string]api.Opt[string]{
-		"description": req.Description, "followed_message": req.FollowedMessage, "location": req.Location, "birthday": req.Birthday, "lang": req.Lang,
+		"description": req.Description, "followed_message": req.FollowedMessage, "location": req.Location, "birthday": req.Birthday,
 	} {
 		if v.Set {
 			up.Profile[col] = text(v)
@@ -146,11 +168,44 @@ func simple(up *user.Update, req *updateReq) {
 	if req.Name.Set {
 		up.User["name"] = text(req.Name)
 	}
-	for col, v := range map[string]*[]string{"muted_instances": req.MutedInstances, "email_notification_types": req.EmailNotifications} {
-		if v != nil {
-			up.Profile[col] = *v
+	if req.Lang.Set {
+		up.Profile["lang"] = orNull(req.Lang)
+	}
+	for col, v := range map[string]api.Opt[int64]{"followers_only_before": req.FollowersOnlyBefore, "hidden_before": req.HiddenBefore} {
+		if v.Set {
+			up.User[col] = orNull(v)
 		}
 	}
+	if req.MutedInstances != nil {
+		up.Profile["muted_instances"] = hosts(*req.MutedInstances)
+	}
+	if req.EmailNotifications != nil {
+		up.Profile["email_notification_types"] = *req.EmailNotifications
+	}
+}
+
+// orNull is a parameter's value, nil for null.
+func orNull[T any](o api.Opt[T]) *T {
+	if o.Null {
+		return nil
+	}
+	return &o.V
+}
+
+// hosts are muted instances in the form in which accounts have their host, once
+// each. What is no host mutes nobody and stays as it is, for the person to see.
+func hosts(names []string) []string {
+	out := []string{}
+	for _, n := range names {
+		n = strings.TrimSpace(n)
+		if h, err := ap.NormalizeHost(n); err == nil {
+			n = h
+		}
+		if n != "" && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // text is a parameter's text, composed, without what PostgreSQL cannot store;

@@ -337,7 +337,7 @@ func (s *Service) LikeDocument(ctx context.Context, id string) (*ap.Activity, er
 	if err != nil {
 		return nil, fmt.Errorf("like: %w", err)
 	}
-	n, err := s.Notes.Seen(ctx, "", noteID)
+	n, err := s.Notes.Fetchable(ctx, noteID)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +345,7 @@ func (s *Service) LikeDocument(ctx context.Context, id string) (*ap.Activity, er
 	if err != nil {
 		return nil, err
 	}
-	if !by.Local() || n.LocalOnly {
+	if !by.Local() {
 		return nil, note.ErrNotFound
 	}
 	like, err := s.renderLike(ctx, by, n, id, reaction)

@@ -43,7 +43,7 @@ func (s *Service) apiUser(ctx context.Context, c *api.Call, req userReq) ([]*not
 	w.And("n.user_id = ?", u.ID)
 	w.And(note.AuthorActive)
 	if me := c.ID(); me == "" {
-		w.And("n.visibility IN ('public', 'home')")
+		w.And(note.VisibleToGuests)
 	} else {
 		w.And(note.Visible, me)
 		w.And("NOT EXISTS (SELECT FROM blocking b WHERE b.blocker_id = n.user_id AND b.blockee_id = ?)", me)

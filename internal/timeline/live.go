@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync"
 
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
@@ -17,14 +18,67 @@ import (
 // decides from memory whether its viewer gets it.
 const notesTopic = "notes"
 
-// published is a new note, packed and encoded once for everybody.
+// published is a new note, packed once for everybody and encoded once for all
+// who may see the same of it.
 type published struct {
 	note   *note.Note
-	packed json.RawMessage
-	reply  *note.Packed // what it replies to, nil when it is gone
-	// hidden is the note with its reply's target blanked, for those who may not
-	// see that.
-	hidden json.RawMessage
+	packed *note.Packed
+	reply  *note.Packed   // what it replies to, nil when it is gone
+	parts  []*note.Packed // notes shown inside it that not everybody may see
+
+	mu      sync.Mutex
+	encoded map[uint]json.RawMessage // by the parts that are blanked, a bit each
+}
+
+func (s *Service) published(n *note.Note, p *note.Packed) *published {
+	pub := &published{note: n, packed: p, reply: p.Reply, encoded: map[uint]json.RawMessage{}}
+	var look func(p *note.Packed)
+	look = func(p *note.Packed) {
+		for _, inner := range []*note.Packed{p.Reply, p.Renote} {
+			if inner != nil {
+				if !s.notes.SeenBy(inner.Sight(), "", nil) {
+					pub.parts = append(pub.parts, inner)
+				}
+				look(inner)
+			}
+		}
+	}
+	look(p)
+	return pub
+}
+
+// as is the note with those parts blanked that the viewer may not see; nil when
+// it cannot be encoded.
+func (p *published) as(v *viewer) json.RawMessage {
+	var blank uint
+	for i, part := range p.parts {
+		if !v.sees(part) {
+			blank |= 1 << i
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b, ok := p.encoded[blank]; ok {
+		return b
+	}
+	b, err := json.Marshal(p.without(p.packed, blank))
+	if err != nil {
+		return nil
+	}
+	p.encoded[blank] = b
+	return b
+}
+
+func (p *published) without(n *note.Packed, blank uint) *note.Packed {
+	if n == nil || blank == 0 {
+		return n
+	}
+	if i := slices.Index(p.parts, n); i >= 0 && blank&(1<<i) != 0 {
+		return n.Hidden()
+	}
+	c := *n
+	c.Reply, c.Renote = p.without(n.Reply, blank), p.without(n.Renote, blank)
+	return &c
 }
 
 // Consumers hand new notes to those who are listening.
@@ -49,19 +103,7 @@ func (s *Service) onCreated(ctx context.Context, _ *pg.Tx, batch []log.Change) e
 		if err != nil {
 			return err
 		}
-		pub := &published{note: n, reply: p.Reply}
-		if pub.packed, err = json.Marshal(p); err != nil {
-			return err
-		}
-		pub.hidden = pub.packed
-		if p.Reply != nil && p.Reply.Visibility != note.Public && p.Reply.Visibility != note.Home {
-			h := *p
-			h.Reply = p.Reply.Hidden()
-			if pub.hidden, err = json.Marshal(&h); err != nil {
-				return err
-			}
-		}
-		s.hub.Publish(notesTopic, pub)
+		s.hub.Publish(notesTopic, s.published(n, p))
 	}
 	return nil
 }
@@ -87,6 +129,7 @@ type liveParams struct {
 // viewer is who listens: with the graph of an account, or nobody.
 type viewer struct {
 	id      string
+	notes   *note.Service
 	watched *relation.Watched
 	p       liveParams
 }
@@ -101,7 +144,7 @@ func (v *viewer) graph() *relation.Graph {
 // open subscribes a timeline: wants decides, after what holds for all of them,
 // whether a note belongs into it.
 func (s *Service) open(ctx context.Context, sub *stream.Sub, raw json.RawMessage, wants func(v *viewer, p *published) bool) error {
-	v := &viewer{id: sub.UserID()}
+	v := &viewer{id: sub.UserID(), notes: s.notes}
 	if err := json.Unmarshal(raw, &v.p); err != nil {
 		return stream.ErrRefused
 	}
@@ -118,31 +161,22 @@ func (s *Service) open(ctx context.Context, sub *stream.Sub, raw json.RawMessage
 		if !ok || !v.wanted(p) || !wants(v, p) {
 			return "", nil, false
 		}
-		if p.reply != nil && !v.sees(p.reply.Visibility, p.reply.UserID, p.reply.VisibleUserIDs, p.reply.Mentions) {
-			return "note", p.hidden, true
-		}
-		return "note", p.packed, true
+		body := p.as(v)
+		return "note", body, body != nil
 	})
 	return nil
 }
 
-// sees is note.Visible in memory.
-func (v *viewer) sees(visibility, author string, visibleTo, mentions []string) bool {
-	switch {
-	case visibility == note.Public, visibility == note.Home, author == v.id && v.id != "":
-		return true
-	case v.id == "":
-		return false
-	}
-	return slices.Contains(visibleTo, v.id) || slices.Contains(mentions, v.id) ||
-		visibility == note.Followers && v.graph().Follows(author)
+// sees tells whether the viewer may see a note.
+func (v *viewer) sees(p *note.Packed) bool {
+	return v.notes.SeenBy(p.Sight(), v.id, func(author string) bool { return v.graph().Follows(author) })
 }
 
 // wanted is what holds for every timeline: the viewer may see the note, wants
 // to see its people, and asked for its kind.
 func (v *viewer) wanted(p *published) bool {
 	n := p.note
-	if !v.sees(n.Visibility, n.UserID, n.VisibleUserIDs, n.Mentions) {
+	if !v.sees(p.packed) {
 		return false
 	}
 	if v.p.WithFiles && len(n.FileIDs) == 0 || v.p.WithRenotes != nil && !*v.p.WithRenotes && n.IsPureRenote {

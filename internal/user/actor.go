@@ -47,8 +47,13 @@ type actor struct {
 	Fields      []Field
 	Birthday    *string
 	Location    *string
-	KeyID       string
-	KeyPEM      string
+
+	RequireSignin       bool
+	FollowersOnlyBefore *int64
+	HiddenBefore        *int64
+
+	KeyID  string
+	KeyPEM string
 }
 
 var usernameForm = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
@@ -98,6 +103,8 @@ func (s *Service) readActor(ctx context.Context, o *ap.Object) (*actor, error) {
 	a.IsCat = o.Bool("isCat")
 	a.IsLocked = o.Bool("manuallyApprovesFollowers")
 	a.Explorable = o.Bool("discoverable")
+	a.RequireSignin = o.Bool("_misskey_requireSigninToViewContents")
+	a.FollowersOnlyBefore, a.HiddenBefore = seconds(o, "_misskey_makeNotesFollowersOnlyBefore"), seconds(o, "_misskey_makeNotesHiddenBefore")
 	if moved := o.Ref("movedTo"); isHTTP(moved) {
 		a.MovedTo = &moved
 	}
@@ -116,6 +123,16 @@ func (s *Service) readActor(ctx context.Context, o *ap.Object) (*actor, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// seconds is a number of a document, nil when it names none.
+func seconds(o *ap.Object, key string) *int64 {
+	n, ok := o.Int(key)
+	if !ok {
+		return nil
+	}
+	v := int64(n)
+	return &v
 }
 
 func (s *Service) readProfile(a *actor, o *ap.Object) {
@@ -238,6 +255,7 @@ func (s *Service) ActorIn(ctx context.Context, q pg.Q, u *User) (*ap.Actor, erro
 		ManuallyApprovesFollowers: u.IsLocked, Discoverable: u.IsExplorable, IsCat: u.IsCat,
 		PublicKey: &ap.Key{ID: s.KeyID(u.ID), Type: "Key", Owner: self, PublicKeyPEM: pem},
 		MovedTo:   u.MovedToURI, AlsoKnownAs: u.AlsoKnownAs,
+		RequireSignin: u.RequireSignin, FollowersOnlyBefore: u.FollowersOnlyBefore, HiddenBefore: u.HiddenBefore,
 		FollowedMessage: p.FollowedMessage, Birthday: p.Birthday, Location: p.Location,
 		Icon: &ap.Image{Type: "Image", URL: s.AvatarURL(u)},
 	}

@@ -131,14 +131,15 @@ var (
 	userColumns = map[string]bool{
 		"name": true, "is_bot": true, "is_cat": true, "is_locked": true, "is_explorable": true, "hide_online_status": true,
 		"avatar_id": true, "avatar_url": true, "avatar_blurhash": true, "banner_id": true, "banner_url": true, "banner_blurhash": true,
-		"emojis": true, "tags": true, "also_known_as": true,
+		"emojis": true, "tags": true, "also_known_as": true, "avatar_decorations": true,
+		"require_signin": true, "followers_only_before": true, "hidden_before": true,
 	}
 	profileColumns = map[string]bool{
 		"description": true, "followed_message": true, "fields": true, "location": true, "birthday": true, "lang": true,
 		"following_visibility": true, "followers_visibility": true, "public_reactions": true, "auto_accept_followed": true,
 		"careful_bot": true, "no_crawle": true, "prevent_ai_learning": true, "always_mark_nsfw": true, "auto_sensitive": true,
 		"inject_featured_note": true, "receive_announcement_email": true, "muted_words": true, "hard_muted_words": true,
-		"muted_instances": true, "notification_recieve_config": true, "email_notification_types": true, "verified_links": true,
+		"muted_instances": true, "notification_recieve_config": true, "email_notification_types": true, "chat_scope": true,
 	}
 )
 
@@ -159,6 +160,33 @@ func (s *Service) Apply(ctx context.Context, tx *pg.Tx, userID string, up Update
 		if err := set(ctx, tx, sqlSetProfile, profileColumns, up.Profile, userID); err != nil {
 			return err
 		}
+	}
+	for _, col := range []string{"require_signin", "followers_only_before", "hidden_before"} {
+		if _, ok := up.User[col]; ok {
+			if err := s.log.Append(ctx, tx, "user.guarded", userID, userID, nil); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return s.log.Append(ctx, tx, "user.updated", userID, userID, nil)
+}
+
+const sqlVerified = `
+UPDATE user_profile SET verified_links = (SELECT coalesce(array_agg(l ORDER BY o), '{}') FROM unnest($2::text[]) WITH ORDINALITY v (l, o)
+	WHERE EXISTS (SELECT FROM jsonb_array_elements(fields) f WHERE f ->> 'value' = l))
+WHERE user_id = $1 AND verified_links <> (SELECT coalesce(array_agg(l ORDER BY o), '{}') FROM unnest($2::text[]) WITH ORDINALITY v (l, o)
+	WHERE EXISTS (SELECT FROM jsonb_array_elements(fields) f WHERE f ->> 'value' = l))`
+
+// Verified records which of the links in a profile lead to pages that link
+// back, of those that are still there.
+func (s *Service) Verified(ctx context.Context, tx *pg.Tx, userID string, links []string) error {
+	tag, err := tx.Exec(ctx, sqlVerified, userID, links)
+	if err != nil {
+		return fmt.Errorf("verified links: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
 	}
 	return s.log.Append(ctx, tx, "user.updated", userID, userID, nil)
 }

@@ -2,8 +2,9 @@ package user
 
 import (
 	"context"
-	"encoding/json"
 	"time"
+
+	"buttersc.one/oven/internal/decoration"
 )
 
 // Lite is an account as it stands beside a note.
@@ -14,7 +15,7 @@ type Lite struct {
 	Host              *string           `json:"host"`
 	AvatarURL         string            `json:"avatarUrl"`
 	AvatarBlurhash    *string           `json:"avatarBlurhash"`
-	AvatarDecorations json.RawMessage   `json:"avatarDecorations"`
+	AvatarDecorations []decoration.Worn `json:"avatarDecorations"`
 	IsBot             bool              `json:"isBot"`
 	IsCat             bool              `json:"isCat"`
 	RequireSignin     bool              `json:"requireSigninToViewContents"`
@@ -71,9 +72,14 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 		if err != nil {
 			return nil, err
 		}
+		worn, err := s.wardrobe.Pack(ctx, u.AvatarDecorations)
+		if err != nil {
+			return nil, err
+		}
 		l := &Lite{
 			ID: u.ID, Name: u.Name, Username: u.Username, Host: u.Host, AvatarURL: s.AvatarURL(u), AvatarBlurhash: u.AvatarBlurhash,
-			AvatarDecorations: u.AvatarDecorations, IsBot: u.IsBot, IsCat: u.IsCat, Emojis: emojis, OnlineStatus: s.onlineStatus(u),
+			AvatarDecorations: worn, IsBot: u.IsBot, IsCat: u.IsCat, Emojis: emojis, OnlineStatus: s.onlineStatus(u),
+			RequireSignin: u.RequireSignin, FollowersBefore: u.FollowersOnlyBefore, HiddenBefore: u.HiddenBefore,
 		}
 		if u.Local() || s.meta.Get().RemoteBadges {
 			for _, r := range badges[id] {

@@ -104,11 +104,12 @@ type Profile struct {
 	CarefulBot          bool
 	NoCrawle            bool
 	PreventAiLearning   bool
+	ChatScope           string
 }
 
 const sqlProfiles = `SELECT user_id, description, followed_message, fields, verified_links, location, birthday, lang,
 	following_visibility, followers_visibility, public_reactions, moderation_note, auto_accept_followed, careful_bot,
-	no_crawle, prevent_ai_learning
+	no_crawle, prevent_ai_learning, chat_scope
 FROM user_profile WHERE user_id = ANY($1)`
 
 // Profiles reads the profiles of accounts.
@@ -128,7 +129,7 @@ func (s *Service) ProfilesIn(ctx context.Context, q pg.Q, userIDs []string) (map
 		var fields []byte
 		if err := r.Scan(&p.UserID, &p.Description, &p.FollowedMessage, &fields, &p.VerifiedLinks, &p.Location, &p.Birthday,
 			&p.Lang, &p.FollowingVisibility, &p.FollowersVisibility, &p.PublicReactions, &p.ModerationNote,
-			&p.AutoAcceptFollowed, &p.CarefulBot, &p.NoCrawle, &p.PreventAiLearning); err != nil {
+			&p.AutoAcceptFollowed, &p.CarefulBot, &p.NoCrawle, &p.PreventAiLearning, &p.ChatScope); err != nil {
 			return nil, err
 		}
 		return p, json.Unmarshal(fields, &p.Fields)
@@ -283,7 +284,8 @@ func (s *Service) detailed(ctx context.Context, u *User, p *Profile, lite *Lite,
 		IsSuspended: u.IsSuspended, Description: p.Description, Location: p.Location, Birthday: p.Birthday, Lang: p.Lang,
 		Fields: p.Fields, VerifiedLinks: p.VerifiedLinks, FollowersCount: u.FollowersCount, FollowingCount: u.FollowingCount,
 		NotesCount: u.NotesCount, PinnedNoteIDs: []string{}, PinnedNotes: []any{}, PublicReactions: p.PublicReactions,
-		FollowersVisibility: p.FollowersVisibility, FollowingVisibility: p.FollowingVisibility, ChatScope: "none", Roles: []role.Lite{},
+		FollowersVisibility: p.FollowersVisibility, FollowingVisibility: p.FollowingVisibility, ChatScope: p.ChatScope, CanChat: policies.ChatAvailability == "available",
+		Roles: []role.Lite{},
 	}
 	if u.MovedToURI != nil {
 		if id, ok := known[*u.MovedToURI]; ok {

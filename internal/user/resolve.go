@@ -296,11 +296,13 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, a *actor) (id string, e
 
 const sqlUpdateRemote = `
 UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured = $6, followers_uri = $7, following_uri = $8,
-	avatar_url = CASE WHEN $20 THEN $9 ELSE avatar_url END, banner_url = CASE WHEN $20 THEN $10 ELSE banner_url END, emojis = $11, tags = $12, is_bot = $13, is_cat = $14, is_locked = $15,
+	avatar_url = CASE WHEN $23 THEN $9 ELSE avatar_url END, banner_url = CASE WHEN $23 THEN $10 ELSE banner_url END, emojis = $11, tags = $12, is_bot = $13, is_cat = $14, is_locked = $15,
 	is_explorable = $16, moved_to_uri = $17, also_known_as = $18, outbox = $19,
+	require_signin = $20, followers_only_before = $21, hidden_before = $22,
 	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
 	is_deleted = false, last_fetched_at = now(), updated_at = now()
-WHERE id = $1 RETURNING coalesce(moved_at = now(), false)`
+FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid FROM "user" WHERE id = $1) before
+WHERE id = before_id RETURNING coalesce(moved_at = now(), false), (signin, narrowed, hid) IS DISTINCT FROM ($20::bool, $21::bigint, $22::bigint)`
 
 func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) error {
 	if a.Emojis == nil {
@@ -313,12 +315,17 @@ func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) er
 	if err != nil {
 		return err
 	}
-	var moved bool
+	var moved, guarded bool
 	err = tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
 		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox,
-		policies.CanUpdateBioMedia).Scan(&moved)
+		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia).Scan(&moved, &guarded)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
+	}
+	if guarded {
+		if err := s.log.Append(ctx, tx, "user.guarded", id, id, nil); err != nil {
+			return err
+		}
 	}
 	if moved {
 		return s.log.Append(ctx, tx, "user.moved", id, id, nil)

@@ -15,7 +15,8 @@ import (
 const cols = `u.id, u.username, u.username_lower, u.host, u.actor_host, u.uri, u.url, u.name, u.inbox, u.shared_inbox,
 	u.featured, u.followers_uri, u.following_uri, u.avatar_id, u.banner_id, u.avatar_url, u.banner_url,
 	u.avatar_blurhash, u.banner_blurhash, u.avatar_decorations, u.emojis, u.tags, u.is_root, u.is_bot, u.is_cat,
-	u.is_locked, u.is_explorable, u.is_suspended, u.is_deleted, u.is_system, u.hide_online_status, u.moved_to_uri,
+	u.is_locked, u.is_explorable, u.is_suspended, u.is_deleted, u.is_system, u.hide_online_status,
+	u.require_signin, u.followers_only_before, u.hidden_before, u.moved_to_uri,
 	u.moved_at, u.also_known_as, u.updated_at, u.last_fetched_at,
 	st.notes_count, st.followers_count, st.following_count, st.last_active_at`
 
@@ -39,7 +40,8 @@ func (u *User) Dest() []any {
 	return []any{&u.ID, &u.Username, &u.UsernameLower, &u.Host, &u.ActorHost, &u.URI, &u.URL, &u.Name, &u.Inbox, &u.SharedInbox,
 		&u.Featured, &u.FollowersURI, &u.FollowingURI, &u.AvatarID, &u.BannerID, &u.AvatarURL, &u.BannerURL,
 		&u.AvatarBlurhash, &u.BannerBlurhash, &u.AvatarDecorations, &u.Emojis, &u.Tags, &u.IsRoot, &u.IsBot, &u.IsCat,
-		&u.IsLocked, &u.IsExplorable, &u.IsSuspended, &u.IsDeleted, &u.IsSystem, &u.HideOnlineStatus, &u.MovedToURI,
+		&u.IsLocked, &u.IsExplorable, &u.IsSuspended, &u.IsDeleted, &u.IsSystem, &u.HideOnlineStatus,
+		&u.RequireSignin, &u.FollowersOnlyBefore, &u.HiddenBefore, &u.MovedToURI,
 		&u.MovedAt, &u.AlsoKnownAs, &u.UpdatedAt, &u.LastFetchedAt,
 		&u.NotesCount, &u.FollowersCount, &u.FollowingCount, &u.LastActiveAt}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"buttersc.one/oven/internal/decoration"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/instance"
 	"buttersc.one/oven/internal/lib/ap"
@@ -61,11 +62,16 @@ type User struct {
 	IsDeleted         bool
 	IsSystem          bool
 	HideOnlineStatus  bool
-	MovedToURI        *string
-	MovedAt           *time.Time
-	AlsoKnownAs       []string
-	UpdatedAt         *time.Time
-	LastFetchedAt     *time.Time
+	// How notes are withdrawn (package note): seconds since 1970 or, up to 0, how
+	// long ago.
+	RequireSignin       bool
+	FollowersOnlyBefore *int64
+	HiddenBefore        *int64
+	MovedToURI          *string
+	MovedAt             *time.Time
+	AlsoKnownAs         []string
+	UpdatedAt           *time.Time
+	LastFetchedAt       *time.Time
 
 	NotesCount     int
 	FollowersCount int
@@ -112,6 +118,7 @@ type Service struct {
 	roles     *role.Service
 	instances *instance.Service
 	emojis    *emoji.Service
+	wardrobe  *decoration.Service
 	remote    *remote.Client
 	delivery  *delivery.Service
 	ids       *id.Maker
@@ -129,6 +136,7 @@ type Deps struct {
 	Roles     *role.Service
 	Instances *instance.Service
 	Emojis    *emoji.Service
+	Wardrobe  *decoration.Service
 	Remote    *remote.Client
 	Delivery  *delivery.Service
 	IDs       *id.Maker
@@ -139,7 +147,7 @@ type Deps struct {
 
 // New makes the service; BindPins must follow before anything is packed.
 func New(d Deps) *Service {
-	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, instances: d.Instances, emojis: d.Emojis, remote: d.Remote,
+	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, instances: d.Instances, emojis: d.Emojis, wardrobe: d.Wardrobe, remote: d.Remote,
 		delivery: d.Delivery, ids: d.IDs, log: d.Log, slog: d.Slog, now: d.Now}
 }
 

@@ -28,31 +28,34 @@ func Marshal(v any) ([]byte, error) {
 // vocabulary: servers that compact documents drop what is not declared.
 func Context() any {
 	return []any{asContext, "https://w3id.org/security/v1", map[string]any{
-		"Key":                       "sec:Key",
-		"manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
-		"sensitive":                 "as:sensitive",
-		"Hashtag":                   "as:Hashtag",
-		"quoteUrl":                  "as:quoteUrl",
-		"movedTo":                   map[string]any{"@id": "as:movedTo", "@type": "@id"},
-		"alsoKnownAs":               map[string]any{"@id": "as:alsoKnownAs", "@type": "@id"},
-		"toot":                      "http://joinmastodon.org/ns#",
-		"blurhash":                  "toot:blurhash",
-		"Emoji":                     "toot:Emoji",
-		"featured":                  map[string]any{"@id": "toot:featured", "@type": "@id"},
-		"discoverable":              "toot:discoverable",
-		"schema":                    "http://schema.org#",
-		"PropertyValue":             "schema:PropertyValue",
-		"value":                     "schema:value",
-		"misskey":                   "https://misskey-hub.net/ns#",
-		"_misskey_content":          "misskey:_misskey_content",
-		"_misskey_quote":            "misskey:_misskey_quote",
-		"_misskey_reaction":         "misskey:_misskey_reaction",
-		"_misskey_votes":            "misskey:_misskey_votes",
-		"_misskey_summary":          "misskey:_misskey_summary",
-		"_misskey_followedMessage":  "misskey:_misskey_followedMessage",
-		"isCat":                     "misskey:isCat",
-		"vcard":                     "http://www.w3.org/2006/vcard/ns#",
-		"webfinger":                 "https://purl.archive.org/socialweb/webfinger#webfinger",
+		"Key":                                   "sec:Key",
+		"manuallyApprovesFollowers":             "as:manuallyApprovesFollowers",
+		"sensitive":                             "as:sensitive",
+		"Hashtag":                               "as:Hashtag",
+		"quoteUrl":                              "as:quoteUrl",
+		"movedTo":                               map[string]any{"@id": "as:movedTo", "@type": "@id"},
+		"alsoKnownAs":                           map[string]any{"@id": "as:alsoKnownAs", "@type": "@id"},
+		"toot":                                  "http://joinmastodon.org/ns#",
+		"blurhash":                              "toot:blurhash",
+		"Emoji":                                 "toot:Emoji",
+		"featured":                              map[string]any{"@id": "toot:featured", "@type": "@id"},
+		"discoverable":                          "toot:discoverable",
+		"schema":                                "http://schema.org#",
+		"PropertyValue":                         "schema:PropertyValue",
+		"value":                                 "schema:value",
+		"misskey":                               "https://misskey-hub.net/ns#",
+		"_misskey_content":                      "misskey:_misskey_content",
+		"_misskey_quote":                        "misskey:_misskey_quote",
+		"_misskey_reaction":                     "misskey:_misskey_reaction",
+		"_misskey_votes":                        "misskey:_misskey_votes",
+		"_misskey_summary":                      "misskey:_misskey_summary",
+		"_misskey_followedMessage":              "misskey:_misskey_followedMessage",
+		"_misskey_requireSigninToViewContents":  "misskey:_misskey_requireSigninToViewContents",
+		"_misskey_makeNotesFollowersOnlyBefore": "misskey:_misskey_makeNotesFollowersOnlyBefore",
+		"_misskey_makeNotesHiddenBefore":        "misskey:_misskey_makeNotesHiddenBefore",
+		"isCat":                                 "misskey:isCat",
+		"vcard":                                 "http://www.w3.org/2006/vcard/ns#",
+		"webfinger":                             "https://purl.archive.org/socialweb/webfinger#webfinger",
 	}}
 }
 
@@ -75,6 +78,9 @@ type Actor struct {
 	Summary                   *string    `json:"summary"`
 	MisskeySummary            *string    `json:"_misskey_summary,omitempty"`
 	FollowedMessage           *string    `json:"_misskey_followedMessage,omitempty"`
+	RequireSignin             bool       `json:"_misskey_requireSigninToViewContents,omitempty"`
+	FollowersOnlyBefore       *int64     `json:"_misskey_makeNotesFollowersOnlyBefore,omitempty"` // s since 1970; up to 0: how long ago
+	HiddenBefore              *int64     `json:"_misskey_makeNotesHiddenBefore,omitempty"`
 	Icon                      *Image     `json:"icon,omitempty"`
 	Image                     *Image     `json:"image,omitempty"`
 	Tag                       []any      `json:"tag,omitempty"`

@@ -199,6 +199,14 @@ func (h *Hub) Recheck(userID string) { h.Publish(controlTopic(userID), recheck{}
 // it if they may not see it any more.
 type RecheckNote struct{}
 
+// RecheckAll has every connection let go of captured notes that its viewer may
+// not see any more: an author has withdrawn notes, and which is not known here.
+func (h *Hub) RecheckAll() {
+	for _, c := range h.all() {
+		c.recheck(c.capturedIDs()...)
+	}
+}
+
 // recheck is the control message of Recheck.
 type recheck struct{}
 
@@ -211,13 +219,17 @@ func (h *Hub) Connections() int {
 
 // CloseAll ends every connection.
 func (h *Hub) CloseAll() {
+	for _, c := range h.all() {
+		c.end(closeRestart)
+	}
+}
+
+func (h *Hub) all() []*Conn {
 	h.mu.RLock()
+	defer h.mu.RUnlock()
 	conns := make([]*Conn, 0, len(h.conns))
 	for c := range h.conns {
 		conns = append(conns, c)
 	}
-	h.mu.RUnlock()
-	for _, c := range conns {
-		c.end(closeRestart)
-	}
+	return conns
 }
