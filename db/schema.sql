@@ -74,6 +74,38 @@ CREATE TABLE "account_move" (
 );
 CREATE INDEX account_move_target_idx ON public.account_move USING btree (target_id);
 
+-- owner: announcement. What the server tells everybody, or one account
+CREATE TABLE "announcement" (
+	id text COLLATE "C" NOT NULL,
+	updated_at timestamp with time zone,
+	title text NOT NULL,
+	text text NOT NULL,
+	image_url text,
+	icon text NOT NULL,
+	display text NOT NULL,
+	need_confirmation boolean NOT NULL,
+	for_existing_users boolean NOT NULL,
+	silence boolean NOT NULL,
+	is_active boolean NOT NULL DEFAULT true,
+	user_id text COLLATE "C",
+	CONSTRAINT announcement_pkey PRIMARY KEY (id),
+	CONSTRAINT announcement_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT announcement_display_check CHECK ((display = ANY (ARRAY['normal'::text, 'banner'::text, 'dialog'::text]))),
+	CONSTRAINT announcement_icon_check CHECK ((icon = ANY (ARRAY['info'::text, 'warning'::text, 'error'::text, 'success'::text])))
+);
+CREATE INDEX announcement_active_idx ON public.announcement USING btree (id DESC) WHERE is_active;
+CREATE INDEX announcement_user_idx ON public.announcement USING btree (user_id, id DESC) WHERE (user_id IS NOT NULL);
+
+-- owner: announcement
+CREATE TABLE "announcement_read" (
+	user_id text COLLATE "C" NOT NULL,
+	announcement_id text COLLATE "C" NOT NULL,
+	CONSTRAINT announcement_read_pkey PRIMARY KEY (user_id, announcement_id),
+	CONSTRAINT announcement_read_announcement_id_fkey FOREIGN KEY (announcement_id) REFERENCES announcement(id) ON DELETE CASCADE,
+	CONSTRAINT announcement_read_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX announcement_read_announcement_idx ON public.announcement_read USING btree (announcement_id);
+
 -- owner: auth. Apps of the older kind; secret_enc is sealed with the server's secret key
 CREATE TABLE "app" (
 	id text COLLATE "C" NOT NULL,
@@ -657,6 +689,18 @@ CREATE TABLE "meta" (
 	CONSTRAINT meta_pkey PRIMARY KEY (one),
 	CONSTRAINT meta_one_check CHECK (one)
 );
+
+-- owner: moderation. What moderators did, and whose private data they looked at. What the operator did is the server's own account's
+CREATE TABLE "moderation_log" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	type text NOT NULL,
+	info jsonb NOT NULL,
+	CONSTRAINT moderation_log_pkey PRIMARY KEY (id),
+	CONSTRAINT moderation_log_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX moderation_log_type_idx ON public.moderation_log USING btree (type, id DESC);
+CREATE INDEX moderation_log_user_idx ON public.moderation_log USING btree (user_id, id DESC);
 
 -- owner: relation. A row past expires_at counts for nothing
 CREATE TABLE "muting" (

@@ -17,6 +17,7 @@ import (
 
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/account"
+	"buttersc.one/oven/internal/announcement"
 	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/clip"
 	"buttersc.one/oven/internal/decoration"
@@ -34,6 +35,7 @@ import (
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/list"
 	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/moderation"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/notification"
 	"buttersc.one/oven/internal/profile"
@@ -100,6 +102,7 @@ type App struct {
 	Instances     *instance.Service
 	Emojis        *emoji.Service
 	Decorations   *decoration.Service
+	News          *announcement.Service
 	Users         *user.Service
 	Auth          *auth.Service
 	Relations     *relation.Service
@@ -114,6 +117,7 @@ type App struct {
 	Stats         *stats.Service
 	Profiles      *profile.Service
 	Accounts      *account.Service
+	Moderation    *moderation.Service
 	Federation    *federation.Service
 	Site          *site.Service
 
@@ -257,7 +261,8 @@ func (a *App) lend(l *late, ids *id.Maker) {
 	o := a.o
 	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
 	a.Decorations = decoration.New(o.DB, ids, a.Bus, a.Log)
-	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
+	a.News = announcement.New(o.DB, ids, a.Bus, a.Log, a.Hub, a.clock.Now)
+	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, News: a.News, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
 		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits})
@@ -286,6 +291,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
+	a.Moderation = moderation.New(o.DB, ids, a.Bus, a.Roles, a.Users)
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -304,8 +310,8 @@ type (
 // plugAll connects the slices, bottom up. A slice that plugs nothing is a
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
-	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
+	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}

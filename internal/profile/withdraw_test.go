@@ -17,7 +17,9 @@ func reads(t *testing.T, u *testsrv.User, author, noteID string) map[string]bool
 	t.Helper()
 	out := map[string]bool{}
 	shown := func(n any) bool { return testsrv.Dig(n, "text") == "secret bread #bread" }
-	in := func(l []m) bool { return slices.ContainsFunc(l, func(n m) bool { return shown(n) || shown(n["renote"]) || shown(n["reply"]) }) }
+	in := func(l []m) bool {
+		return slices.ContainsFunc(l, func(n m) bool { return shown(n) || shown(n["renote"]) || shown(n["reply"]) })
+	}
 	out["show"] = shown(u.Post(t, "notes/show", m{"noteId": noteID}))
 	lists := map[string]m{"users/notes": {"userId": author}, "notes/local-timeline": {}, "notes/global-timeline": {}, "notes/search-by-tag": {"tag": "bread"},
 		"notes": {}, "notes/featured": {}, "users/featured-notes": {"userId": author}}

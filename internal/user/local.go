@@ -237,14 +237,17 @@ const sqlSuspend = `UPDATE "user" SET is_suspended = $2, updated_at = now() WHER
 
 // Suspend takes an account's rights, or gives them back. Its connections end.
 func (s *Service) Suspend(ctx context.Context, userID string, yes bool) error {
-	return s.db.Tx(ctx, func(tx *pg.Tx) error {
-		tag, err := tx.Exec(ctx, sqlSuspend, userID, yes)
-		if err != nil {
-			return fmt.Errorf("suspend: %w", err)
-		}
-		if tag.RowsAffected() == 0 {
-			return nil
-		}
-		return s.log.Append(ctx, tx, "user.suspended", userID, userID, nil)
-	})
+	return s.db.Tx(ctx, func(tx *pg.Tx) error { return s.SuspendIn(ctx, tx, userID, yes) })
+}
+
+// SuspendIn is Suspend in tx.
+func (s *Service) SuspendIn(ctx context.Context, tx *pg.Tx, userID string, yes bool) error {
+	tag, err := tx.Exec(ctx, sqlSuspend, userID, yes)
+	if err != nil {
+		return fmt.Errorf("suspend: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	return s.log.Append(ctx, tx, "user.suspended", userID, userID, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"buttersc.one/oven/internal/announcement"
 	"buttersc.one/oven/internal/role"
 )
 
@@ -29,7 +30,6 @@ type Me struct {
 	UnreadSpecifiedNotes bool            `json:"hasUnreadSpecifiedNotes"`
 	UnreadMentions       bool            `json:"hasUnreadMentions"`
 	UnreadAnnouncement   bool            `json:"hasUnreadAnnouncement"`
-	UnreadAnnouncements  []struct{}      `json:"unreadAnnouncements"`
 	UnreadAntenna        bool            `json:"hasUnreadAntenna"`
 	UnreadChannel        bool            `json:"hasUnreadChannel"`
 	UnreadChatMessages   bool            `json:"hasUnreadChatMessages"`
@@ -47,9 +47,12 @@ type Me struct {
 	TwoFactorEnabled     bool            `json:"twoFactorEnabled"`
 	UsePasswordLessLogin bool            `json:"usePasswordLessLogin"`
 	SecurityKeys         bool            `json:"securityKeys"`
-	Email                json.RawMessage `json:"email,omitempty"` // told to the native token only
-	EmailVerified        *bool           `json:"emailVerified,omitempty"`
-	SecurityKeysList     json.RawMessage `json:"securityKeysList,omitempty"`
+
+	UnreadAnnouncements []*announcement.Packed `json:"unreadAnnouncements"`
+
+	Email            json.RawMessage `json:"email,omitempty"` // told to the native token only
+	EmailVerified    *bool           `json:"emailVerified,omitempty"`
+	SecurityKeysList json.RawMessage `json:"securityKeysList,omitempty"`
 }
 
 // fullStock is how many backup codes an account is given.
@@ -89,7 +92,7 @@ WHERE p.user_id = $1`
 func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
 	m := &Me{
 		AvatarID: u.AvatarID, BannerID: u.BannerID, IsExplorable: u.IsExplorable,
-		IsDeleted: u.IsDeleted, HideOnlineStatus: u.HideOnlineStatus, BackupCodesStock: "none", UnreadAnnouncements: []struct{}{},
+		IsDeleted: u.IsDeleted, HideOnlineStatus: u.HideOnlineStatus, BackupCodesStock: "none",
 	}
 	var email *string
 	var verified bool
@@ -114,6 +117,10 @@ func (s *Service) me(ctx context.Context, u *User, secrets bool) (*Me, error) {
 	if m.IsModerator, m.IsAdmin, err = s.roles.Ranks(ctx, u.ID); err != nil {
 		return nil, err
 	}
+	if m.UnreadAnnouncements, err = s.news.Unread(ctx, u.ID); err != nil {
+		return nil, err
+	}
+	m.UnreadAnnouncement = len(m.UnreadAnnouncements) > 0
 	if m.Policies, err = s.roles.Of(ctx, u.ID); err != nil {
 		return nil, err
 	}

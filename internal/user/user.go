@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"buttersc.one/oven/internal/announcement"
 	"buttersc.one/oven/internal/decoration"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/instance"
@@ -116,6 +117,7 @@ type Service struct {
 	db        *pg.DB
 	meta      *meta.Service
 	roles     *role.Service
+	news      *announcement.Service
 	instances *instance.Service
 	emojis    *emoji.Service
 	wardrobe  *decoration.Service
@@ -134,6 +136,7 @@ type Deps struct {
 	DB        *pg.DB
 	Meta      *meta.Service
 	Roles     *role.Service
+	News      *announcement.Service
 	Instances *instance.Service
 	Emojis    *emoji.Service
 	Wardrobe  *decoration.Service
@@ -147,7 +150,7 @@ type Deps struct {
 
 // New makes the service; BindPins must follow before anything is packed.
 func New(d Deps) *Service {
-	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, instances: d.Instances, emojis: d.Emojis, wardrobe: d.Wardrobe, remote: d.Remote,
+	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, news: d.News, instances: d.Instances, emojis: d.Emojis, wardrobe: d.Wardrobe, remote: d.Remote,
 		delivery: d.Delivery, ids: d.IDs, log: d.Log, slog: d.Slog, now: d.Now}
 }
 
