@@ -28,7 +28,6 @@ var floors = [][]string{
 	{"notification", "stats"},
 	{"profile", "federation", "site", "moderation"},
 	{"account"},
-	{"moderation"},
 	{"app"},
 	{"testsrv"},
 }

@@ -74,7 +74,10 @@ func TestAnnouncements(t *testing.T) {
 	root.Post(t, "admin/announcements/delete", m{"id": all})
 	root.Fails(t, "admin/announcements/delete", m{"id": all}, 400, "NO_SUCH_ANNOUNCEMENT")
 	// The log keeps that something was said to one account, and not what.
-	for _, e := range root.List(t, "admin/show-moderation-logs", m{"type": "createUserAnnouncement"}) {
-		testsrv.Is(t, e, "", "info", "announcement", "text")
+	logged := root.List(t, "admin/show-moderation-logs", m{"type": "createUserAnnouncement"})
+	if len(logged) != 1 {
+		t.Fatalf("logged %v", logged)
 	}
+	testsrv.Is(t, logged[0], "", "info", "announcement", "text")
+	late.Fails(t, "announcements/show", m{"announcementId": old}, 400, "NO_SUCH_ANNOUNCEMENT")
 }

@@ -37,7 +37,8 @@ type showReq struct {
 
 func (s *Service) apiShow(ctx context.Context, c *api.Call, req showReq) (*Packed, error) {
 	w := where(c.ID())
-	w.And("t.id = ? AND (t.user_id IS NULL OR t.user_id = $1)", req.AnnouncementID)
+	forViewer(w, c.ID())
+	w.And("t.id = ?", req.AnnouncementID)
 	list, err := s.read(ctx, s.db, w, "")
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -150,16 +151,15 @@ func (s *Service) Pack(ctx context.Context, stored []byte) ([]Worn, error) {
 	return out, nil
 }
 
-// Wearable gives those of the ids that everybody may wear. Decorations for the
-// holders of roles are for nobody as long as accounts hold none.
-func (s *Service) Wearable(ctx context.Context, ids []string) (map[string]bool, error) {
+// Wearable gives those of the ids that a holder of the roles may wear.
+func (s *Service) Wearable(ctx context.Context, ids, roleIDs []string) (map[string]bool, error) {
 	all, err := s.All(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]bool{}
 	for _, id := range ids {
-		if d := all[id]; d != nil && len(d.RoleIDs) == 0 {
+		if d := all[id]; d != nil && (len(d.RoleIDs) == 0 || slices.ContainsFunc(d.RoleIDs, func(r string) bool { return slices.Contains(roleIDs, r) })) {
 			out[id] = true
 		}
 	}

@@ -19,8 +19,8 @@ type userReq struct {
 	UserID string `json:"userId" api:"required,id"`
 }
 
-// apiSuspend takes an account's rights: it is shown no more, here and to other
-// servers, and its connections end. Who moderates keeps them.
+// apiSuspend takes an account's rights: it is shown no more, here and to servers
+// that ask, and its connections end. Who moderates keeps them.
 func (s *Service) apiSuspend(ctx context.Context, c *api.Call, req userReq) (api.None, error) {
 	moderator, _, err := s.roles.Ranks(ctx, req.UserID)
 	if err != nil {
@@ -43,10 +43,11 @@ func (s *Service) suspend(ctx context.Context, c *api.Call, userID string, yes b
 		if errors.Is(err, user.ErrNotFound) || err == nil && (u.IsSystem || u.IsDeleted) {
 			return errNobody
 		}
-		if err != nil || u.IsSuspended == yes {
+		if err != nil {
 			return err
 		}
-		if err := s.users.SuspendIn(ctx, tx, userID, yes); err != nil {
+		changed, err := s.users.SuspendIn(ctx, tx, userID, yes)
+		if err != nil || !changed {
 			return err
 		}
 		typ := "suspend"

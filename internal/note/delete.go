@@ -286,13 +286,9 @@ func (s *Service) publishUpdate(ctx context.Context, c log.Change) error {
 	if !s.Hub.Heard(topic) {
 		return nil
 	}
-	var d updatedData
-	if err := c.Into(&d); err != nil {
-		return err
-	}
-	if d.Visibility {
-		s.Hub.Publish(topic, stream.RecheckNote{})
-	}
+	// Always: what its author withdraws with age is seen by fewer without anything
+	// being said.
+	s.Hub.Publish(topic, stream.RecheckNote{})
 	n, err := s.ByID(ctx, s.DB, c.ObjectID)
 	if errors.Is(err, ErrNotFound) {
 		return nil // deleted meanwhile

@@ -35,7 +35,15 @@ func (s *Service) decorations(ctx context.Context, c *api.Call, up *user.Update,
 	for _, w := range *req {
 		ids = append(ids, w.ID)
 	}
-	wearable, err := s.wardrobe.Wearable(ctx, ids)
+	held, err := s.roles.RolesOf(ctx, []string{c.UserID})
+	if err != nil {
+		return err
+	}
+	var roleIDs []string
+	for _, r := range held[c.UserID] {
+		roleIDs = append(roleIDs, r.ID)
+	}
+	wearable, err := s.wardrobe.Wearable(ctx, ids, roleIDs)
 	if err != nil {
 		return err
 	}

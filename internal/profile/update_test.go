@@ -87,6 +87,15 @@ func TestDecorations(t *testing.T) {
 	root.Fails(t, "admin/avatar-decorations/delete", m{"id": "nothing0"}, 400, "INVALID_PARAM")
 	root.Post(t, "admin/avatar-decorations/delete", m{"id": hatID})
 	testsrv.Is(t, b.Post(t, "i", m{}), []any{}, "avatarDecorations")
+	// Who holds the role may wear what is for it.
+	r := testsrv.Dig(root.Post(t, "admin/roles/create", m{"name": "bakers", "description": "", "color": nil, "iconUrl": nil, "target": "manual", "condFormula": m{},
+		"isPublic": false, "isModerator": false, "isAdministrator": false, "asBadge": false, "canEditMembersByModerator": false, "displayOrder": 0, "policies": m{}}), "id")
+	apron := testsrv.Dig(root.Post(t, "admin/avatar-decorations/create", m{"name": "apron", "description": "", "url": "https://a.example/a.png",
+		"roleIdsThatCanBeUsedThisDecoration": []any{r}}), "id")
+	testsrv.Is(t, b.Post(t, "i/update", m{"avatarDecorations": []m{{"id": apron}}}), []any{}, "avatarDecorations")
+	root.Post(t, "admin/roles/assign", m{"roleId": r, "userId": b.ID})
+	s.Settle(t)
+	testsrv.Is(t, b.Post(t, "i/update", m{"avatarDecorations": []m{{"id": apron}}}), "https://a.example/a.png", "avatarDecorations", 0, "url")
 }
 
 // A link is verified when its page says that it is the account's own.

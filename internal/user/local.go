@@ -237,17 +237,20 @@ const sqlSuspend = `UPDATE "user" SET is_suspended = $2, updated_at = now() WHER
 
 // Suspend takes an account's rights, or gives them back. Its connections end.
 func (s *Service) Suspend(ctx context.Context, userID string, yes bool) error {
-	return s.db.Tx(ctx, func(tx *pg.Tx) error { return s.SuspendIn(ctx, tx, userID, yes) })
+	return s.db.Tx(ctx, func(tx *pg.Tx) error {
+		_, err := s.SuspendIn(ctx, tx, userID, yes)
+		return err
+	})
 }
 
-// SuspendIn is Suspend in tx.
-func (s *Service) SuspendIn(ctx context.Context, tx *pg.Tx, userID string, yes bool) error {
+// SuspendIn is Suspend in tx; false when the account was so already.
+func (s *Service) SuspendIn(ctx context.Context, tx *pg.Tx, userID string, yes bool) (bool, error) {
 	tag, err := tx.Exec(ctx, sqlSuspend, userID, yes)
 	if err != nil {
-		return fmt.Errorf("suspend: %w", err)
+		return false, fmt.Errorf("suspend: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return nil
+		return false, nil
 	}
-	return s.log.Append(ctx, tx, "user.suspended", userID, userID, nil)
+	return true, s.log.Append(ctx, tx, "user.suspended", userID, userID, nil)
 }
