@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"reaction", "timeline", "hashtag"},
 	{"list", "clip"},
 	{"notification", "stats"},
-	{"profile", "federation", "site"},
+	{"profile", "federation", "site", "queue"},
 	{"account"},
 	{"app"},
 	{"testsrv"},

@@ -36,6 +36,7 @@ import (
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/notification"
 	"buttersc.one/oven/internal/profile"
+	"buttersc.one/oven/internal/queue"
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/role"
@@ -114,6 +115,7 @@ type App struct {
 	Accounts      *account.Service
 	Federation    *federation.Service
 	Site          *site.Service
+	Queues        *queue.Service
 
 	routes []api.Route
 	ready  chan struct{}
@@ -283,6 +285,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
+	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus)
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -302,7 +305,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Federation, a.Site, a.Queues, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
