@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"reaction", "timeline", "hashtag"},
 	{"list", "clip"},
 	{"notification", "stats"},
-	{"profile", "federation", "site", "moderation"},
+	{"profile", "federation", "site", "moderation", "queue"},
 	{"account"},
 	{"app"},
 	{"testsrv"},

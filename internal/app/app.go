@@ -39,6 +39,7 @@ import (
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/notification"
 	"buttersc.one/oven/internal/profile"
+	"buttersc.one/oven/internal/queue"
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/role"
@@ -120,6 +121,7 @@ type App struct {
 	Moderation    *moderation.Service
 	Federation    *federation.Service
 	Site          *site.Service
+	Queues        *queue.Service
 
 	routes []api.Route
 	ready  chan struct{}
@@ -292,6 +294,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Moderation = moderation.New(o.DB, ids, a.Bus, a.Roles, a.Users)
+	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus)
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -311,7 +314,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}

@@ -30,7 +30,7 @@ func TestUpdateEverything(t *testing.T) {
 		"chatScope": {"everyone", "followers", "following", "mutual", "none"}, "lang": {"ko-KR", nil, "en@pirate"}, "requireSigninToViewContents": {true, false},
 		"publicReactions": {false, true}, "alwaysMarkNsfw": {true, false}, "autoSensitive": {true, false}, "preventAiLearning": {false, true},
 		"receiveAnnouncementEmail": {false, true}, "injectFeaturedNote": {false, true}, "followedMessage": {"welcome", nil},
-		"emailNotificationTypes": {[]any{"follow"}, []any{}}, "hardMutedWords": {[]any{[]any{"a", "b"}, "/x/i"}, []any{}}, "pinnedPageId": {nil},
+		"emailNotificationTypes": {[]any{"follow"}, []any{}}, "hardMutedWords": {[]any{[]any{"a", "b"}, []any{"c"}}, []any{}}, "pinnedPageId": {nil},
 		"mutedInstances": {[]any{"far.example"}, []any{}},
 	} {
 		for _, v := range values {

@@ -28,6 +28,15 @@ func role(t *testing.T, admin *testsrv.User, more m) string {
 	return testsrv.Dig(admin.Post(t, "admin/roles/create", params), "id").(string)
 }
 
+// roleThat makes one and has it say policies afterwards: Misskey's type of the
+// answer to a role's making knows yes, no and numbers only.
+func roleThat(t *testing.T, admin *testsrv.User, policies m) string {
+	t.Helper()
+	id := role(t, admin, nil)
+	admin.Post(t, "admin/roles/update", m{"roleId": id, "policies": policies})
+	return id
+}
+
 func assign(t *testing.T, by, to *testsrv.User, roleID string) {
 	t.Helper()
 	by.Post(t, "admin/roles/assign", m{"roleId": roleID, "userId": to.ID})
@@ -64,7 +73,7 @@ func TestMerge(t *testing.T) {
 	} {
 		var made []string
 		for _, p := range c.policies {
-			id := role(t, root, m{"policies": p})
+			id := roleThat(t, root, p)
 			assign(t, root, u, id)
 			made = append(made, id)
 		}
@@ -76,8 +85,8 @@ func TestMerge(t *testing.T) {
 		}
 	}
 	// The types of files are those of all roles.
-	assign(t, root, u, role(t, root, m{"policies": m{"uploadableFileTypes": says([]string{"application/pdf"}, 0)}}))
-	assign(t, root, u, role(t, root, m{"policies": m{"uploadableFileTypes": says([]string{"font/woff2"}, 0)}}))
+	assign(t, root, u, roleThat(t, root, m{"uploadableFileTypes": says([]string{"application/pdf"}, 0)}))
+	assign(t, root, u, roleThat(t, root, m{"uploadableFileTypes": says([]string{"font/woff2"}, 0)}))
 	if got := fmt.Sprint(policy("uploadableFileTypes")); got != "[application/pdf font/woff2]" {
 		t.Error(got)
 	}

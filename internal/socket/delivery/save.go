@@ -133,6 +133,7 @@ func (d *dispatcher) save(ctx context.Context) error {
 		}
 		return int(a.c.st.id - b.c.st.id)
 	})
+	slices.SortFunc(hosts, func(a, b hostState) int { return int(a.id - b.id) })
 	var err error
 	if len(cursors)+len(hosts)+len(gone)+len(prev.singles) > 0 {
 		err = d.s.db.Tx(ctx, func(tx *pg.Tx) error {

@@ -139,13 +139,31 @@ func (d *dispatcher) backlog(h *host) int64 {
 }
 
 // Status tells how delivery to each host does that has something waiting or
-// wrong.
+// wrong. The number of statements does not grow with the hosts.
 func (s *Service) Status(ctx context.Context) (Status, error) {
 	var st Status
 	if err := s.db.QueryRow(ctx, sqlStaged).Scan(&st.Staged); err != nil {
 		return Status{}, fmt.Errorf("delivery status: %w", err)
 	}
+	all, err := s.Hosts(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	st.Hosts = slices.DeleteFunc(all, func(h HostStatus) bool {
+		return h.State == "up" && h.Backlog == 0 && h.InFlight == 0 && h.Singles == 0 && h.Refused == 0
+	})
+	return st, nil
+}
+
+const sqlSinglesByHost = `
+SELECT e.host_id, count(*) FROM fed_exception x JOIN fed_endpoint e ON e.endpoint_id = x.endpoint_id GROUP BY e.host_id`
+
+// Hosts tells how delivery to every host does that anything was ever for, by
+// name. What another process delivers is as its tables have it: what waits is
+// then at most so much, and what is under way is not known.
+func (s *Service) Hosts(ctx context.Context) ([]HostStatus, error) {
 	now := s.now()
+	out := []HostStatus{}
 	mine := map[int32]bool{}
 	all := false
 	if d := s.dispatching(); d != nil {
@@ -157,7 +175,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 			for _, e := range h.endpoints {
 				hs.Singles += e.singles
 			}
-			st.add(hs)
+			out = append(out, hs)
 		}
 		all = d.shards.all()
 		d.mu.Unlock()
@@ -165,24 +183,34 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 	if !all {
 		behind, hosts, err := s.behind(ctx)
 		if err != nil {
-			return Status{}, fmt.Errorf("delivery status: %w", err)
+			return nil, fmt.Errorf("delivery status: %w", err)
+		}
+		singles, err := s.singlesByHost(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("delivery status: %w", err)
 		}
 		for _, r := range hosts {
 			if !mine[r.ID] {
 				hs := s.status(r.host(), now)
-				hs.Backlog = behind[r.ID]
-				st.add(hs)
+				hs.Backlog, hs.Singles = behind[r.ID], singles[r.ID]
+				out = append(out, hs)
 			}
 		}
 	}
-	slices.SortFunc(st.Hosts, func(a, b HostStatus) int { return strings.Compare(a.Host, b.Host) })
-	return st, nil
+	slices.SortFunc(out, func(a, b HostStatus) int { return strings.Compare(a.Host, b.Host) })
+	return out, nil
 }
 
-func (st *Status) add(h HostStatus) {
-	if h.State != "up" || h.Backlog > 0 || h.InFlight > 0 || h.Singles > 0 || h.Refused > 0 {
-		st.Hosts = append(st.Hosts, h)
+func (s *Service) singlesByHost(ctx context.Context) (map[int32]int, error) {
+	rows, err := s.db.Query(ctx, sqlSinglesByHost)
+	if err != nil {
+		return nil, err
 	}
+	out := map[int32]int{}
+	var id int32
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&id, &n}, func() error { out[id] = n; return nil })
+	return out, err
 }
 
 func (s *Service) status(h *host, now time.Time) HostStatus {
