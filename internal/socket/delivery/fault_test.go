@@ -385,6 +385,11 @@ func TestRetention(t *testing.T) {
 	r := newRig(t, open(t, dsn), f, clock).run(t)
 	r.stage(t, 0, 1300, delivery.Fanout, "a.example")
 	wait(t, "open", func() bool { return f.tried(shared("a.example")) > 4 })
+	wait(t, "numbered", func() bool {
+		var n int
+		must(t, r.db.QueryRow(ctx, "SELECT count(*) FROM fed_stage").Scan(&n))
+		return n == 0
+	})
 	r.stop()
 
 	days = 9
