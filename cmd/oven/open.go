@@ -13,6 +13,7 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/pgserver"
 	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/meta"
 )
 
 // opened is what a command works on; close gives it all back, last first.
@@ -105,16 +106,30 @@ func (o *opened) app(ctx context.Context, workers bool) (*app.App, error) {
 	})
 }
 
+// command builds the server for a command, which need not be told the address of
+// one that has run.
+func (o *opened) command(ctx context.Context) (*app.App, error) {
+	origin, err := meta.Origin(ctx, o.db)
+	if err == nil && origin != "" {
+		err = o.cfg.Adopt(origin)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := o.app(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.Prepare(ctx)
+}
+
 // prepared is the server for a command: nothing runs, jobs can be inserted.
 func (c *cli) prepared(ctx context.Context) (*opened, *app.App, error) {
 	o, err := c.attach(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := o.app(ctx, false)
-	if err == nil {
-		err = a.Prepare(ctx)
-	}
+	a, err := o.command(ctx)
 	if err != nil {
 		o.close()
 		return nil, nil, err

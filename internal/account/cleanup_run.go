@@ -115,22 +115,26 @@ func (s *Service) round(ctx context.Context) (took time.Duration, worked bool, e
 	began := time.Now()
 	for _, userID := range due {
 		err := s.DB.Tx(ctx, func(tx *pg.Tx) error { return s.step(ctx, tx, userID) })
-		if errors.Is(err, delivery.ErrStreams) {
-			continue // its turn comes when another is written
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return 0, false, nil
-			}
+		switch {
+		case err == nil:
+			worked = true
+		case errors.Is(err, delivery.ErrStreams), errors.Is(err, errHeld):
+			// Its turn comes when another is written; or another process is at it.
+		case ctx.Err() != nil:
+			return 0, false, ctx.Err()
+		default:
 			s.Slog.Error("clearing an account", "user", userID, "err", err)
-			if _, ferr := s.DB.Exec(ctx, sqlFailed, userID, "the server could not go on; it tries again", s.Now().Add(time.Minute)); ferr != nil {
-				return 0, false, ferr
+			if _, err := s.DB.Exec(ctx, sqlFailed, userID, "the server could not go on; it tries again", s.Now().Add(time.Minute)); err != nil {
+				return 0, false, err
 			}
-			continue
 		}
 	}
-	return time.Since(began), len(due) > 0, nil
+	return time.Since(began), worked, nil
 }
+
+// errHeld says that another process works at a clearing, or that it is not to be
+// worked at any more.
+var errHeld = errors.New("the clearing is held")
 
 // step does one batch of a clearing, in tx.
 func (s *Service) step(ctx context.Context, tx *pg.Tx, userID string) error {
@@ -140,7 +144,7 @@ func (s *Service) step(ctx context.Context, tx *pg.Tx, userID string) error {
 	}
 	r, err := pgx.CollectOneRow(rows, pgx.RowToStructByPos[run])
 	if pg.NoRows(err) {
-		return nil // another process is at it, or it was paused
+		return errHeld
 	}
 	if err != nil {
 		return err

@@ -3,11 +3,13 @@ package account_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"buttersc.one/oven/internal/app"
 	"buttersc.one/oven/internal/testsrv"
 )
 
@@ -141,21 +143,57 @@ func TestRuleAClearing(t *testing.T) {
 	}
 }
 
+// manyNotes gives an account so many notes, as if it had written them.
+func manyNotes(t *testing.T, s *testsrv.Server, me *testsrv.User, n int) {
+	t.Helper()
+	for _, q := range []string{
+		`INSERT INTO note (id, user_id, text, visibility) SELECT '9' || lpad(i::text, 15, '0'), $1, 'note ' || i, 'public' FROM generate_series(1, $2) i`,
+		`INSERT INTO note_stat (note_id) SELECT id FROM note WHERE user_id = $1 AND $2 > 0`,
+		`UPDATE user_stat SET notes_count = $2 WHERE user_id = $1`,
+	} {
+		if _, err := s.DB.Exec(t.Context(), q, me.ID, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Broken off at any moment, again and again, a clearing goes on where it was:
+// nothing is counted twice, and nothing is passed by.
+func TestClearGoesOn(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t, func(o *app.Options) { o.Workers = false })
+	me := s.User(t, "mia")
+	manyNotes(t, s, me, 2000)
+	me.Post(t, "i/truncate-account", m{"password": "password", "files": false})
+	broken := 0
+	for s.Count(t, "SELECT count(*) FROM cleanup WHERE state = 'running'") > 0 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = s.App.Accounts.Run(ctx) }()
+		time.Sleep(time.Duration(20+rand.IntN(200)) * time.Millisecond)
+		cancel() // in the middle of a statement as likely as not
+		<-done
+		if broken++; broken > 500 {
+			t.Fatal("it comes to no end")
+		}
+		st := me.Post(t, "oven/account/cleanup/status", m{})
+		if done, left := testsrv.Dig(st, "notesDone"), s.Count(t, "SELECT count(*) FROM note"); done != float64(2000-left) {
+			t.Fatalf("says %v done, %d are left", done, left)
+		}
+	}
+	if broken < 3 {
+		t.Errorf("broken off %d times only", broken)
+	}
+	testsrv.Is(t, me.Post(t, "oven/account/cleanup/status", m{}), 2000.0, "notesDone")
+	testsrv.Is(t, me.Post(t, "users/show", m{"userId": me.ID}), 0.0, "notesCount")
+}
+
 // More notes than a batch, worked at by two at once: each is counted once.
 func TestClearByTwo(t *testing.T) {
 	t.Parallel()
 	s := testsrv.New(t)
 	me := s.User(t, "mia")
-	if _, err := s.DB.Exec(t.Context(), `
-		INSERT INTO note (id, user_id, text, visibility) SELECT '9' || lpad(i::text, 15, '0'), $1, 'note ' || i, 'public' FROM generate_series(1, 950) i`, me.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.DB.Exec(t.Context(), `INSERT INTO note_stat (note_id) SELECT id FROM note`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.DB.Exec(t.Context(), `UPDATE user_stat SET notes_count = 950 WHERE user_id = $1`, me.ID); err != nil {
-		t.Fatal(err)
-	}
+	manyNotes(t, s, me, 950)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { _ = s.App.Accounts.Run(ctx) }()

@@ -42,6 +42,18 @@ func Settle(ctx context.Context, db *pg.DB, origin, fingerprint string) (id.Meth
 	return id.ParseMethod(method)
 }
 
+const sqlOrigin = `SELECT origin FROM server`
+
+// Origin is the address that the database was made for, "" before the first
+// start.
+func Origin(ctx context.Context, q pg.Q) (string, error) {
+	var at string
+	if err := q.QueryRow(ctx, sqlOrigin).Scan(&at); err != nil && !pg.NoRows(err) {
+		return "", fmt.Errorf("address of the server: %w", err)
+	}
+	return at, nil
+}
+
 const (
 	nodeLease = 60 * time.Second
 

@@ -325,11 +325,11 @@ func TestPolicies(t *testing.T) {
 	u.Fails(t, "clips/add-note", m{"clipId": clip, "noteId": notes[1]}, 400, "TOO_MANY_CLIP_NOTES")
 
 	u = with("userListLimit", 1)
-	list := testsrv.Dig(u.Post(t, "users/lists/create", m{"name": "x"}), "id")
+	u.Post(t, "users/lists/create", m{"name": "x"})
 	u.Fails(t, "users/lists/create", m{"name": "y"}, 400, "TOO_MANY_USERLISTS")
 
 	u = with("userEachUserListsLimit", 1)
-	list = testsrv.Dig(u.Post(t, "users/lists/create", m{"name": "x"}), "id")
+	list := testsrv.Dig(u.Post(t, "users/lists/create", m{"name": "x"}), "id")
 	u.Post(t, "users/lists/push", m{"listId": list, "userId": root.ID})
 	u.Fails(t, "users/lists/push", m{"listId": list, "userId": other.ID}, 400, "TOO_MANY_USERS")
 

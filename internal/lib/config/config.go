@@ -90,6 +90,18 @@ func (c *Config) CheckServe() error {
 	return nil
 }
 
+// Adopt takes the origin that a database was made for, where none is set: for commands on a server that has run.
+// One with plain http was made by a server for development.
+func (c *Config) Adopt(origin string) error {
+	if c.URL != "" {
+		return nil
+	}
+	if strings.HasPrefix(origin, "http://") && c.Mode == Production {
+		c.Mode = Development
+	}
+	return c.setURL(origin)
+}
+
 // String shows nothing that is secret.
 func (c Config) String() string { return "config of " + c.host + " (" + string(c.Mode) + ")" }
 

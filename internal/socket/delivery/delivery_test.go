@@ -135,6 +135,17 @@ func (f *fleet) tried(inbox string) int {
 	return f.tries[inbox]
 }
 
+// underWay is how many requests have not been answered.
+func (f *fleet) underWay() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, k := range f.now {
+		n += k
+	}
+	return n
+}
+
 func (f *fleet) total() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

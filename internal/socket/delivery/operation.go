@@ -163,12 +163,16 @@ DELETE FROM fed_stream s WHERE s.stream_id >= 16 AND s.done_at < $1
 	AND NOT EXISTS (SELECT FROM fed_exception x WHERE x.stream_id = s.stream_id)`
 )
 
-// finish marks operations that have nothing left to deliver, and forgets old
-// ones.
+// finish marks operations that have nothing left to deliver.
 func (s *Service) finish(ctx context.Context) error {
 	if _, err := s.db.Exec(ctx, sqlFinish); err != nil {
 		return fmt.Errorf("finish operations: %w", err)
 	}
+	return nil
+}
+
+// forgetOperations drops the lines of old ones.
+func (s *Service) forgetOperations(ctx context.Context) error {
 	if _, err := s.db.Exec(ctx, sqlForgetOperations, s.now().Add(-keepOperations)); err != nil {
 		return fmt.Errorf("forget operations: %w", err)
 	}

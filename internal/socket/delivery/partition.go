@@ -138,13 +138,16 @@ func (s *Service) dropOld(ctx context.Context) error {
 }
 
 // keepPartitions makes today's and tomorrow's partitions and drops old ones,
-// every hour.
+// and old operations and keys, every hour.
 func (s *Service) keepPartitions(ctx context.Context) {
 	for {
 		for _, t := range []time.Time{s.now(), s.now().AddDate(0, 0, 1)} {
 			if err := s.ensureDay(ctx, t); err != nil && ctx.Err() == nil {
 				s.log.Error("a partition of the delivery log is missing", "day", day(t), "err", err)
 			}
+		}
+		if err := s.forgetOperations(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("old operations", "err", err)
 		}
 		if err := s.dropKeys(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("old keys", "err", err)

@@ -175,6 +175,12 @@ func (d *dispatcher) share(ctx context.Context) error {
 
 // takeFree takes the free shards that fall to this node, and reads their hosts.
 func (d *dispatcher) takeFree(ctx context.Context, nodes []pgtype.UUID) error {
+	d.mu.Lock()
+	all := len(d.shards.epochs) == shardCount
+	d.mu.Unlock()
+	if all {
+		return nil
+	}
 	rows, err := d.s.db.Query(ctx, sqlFreeShards, d.member.node)
 	if err != nil {
 		return fmt.Errorf("free shards: %w", err)
