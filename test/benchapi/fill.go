@@ -16,7 +16,7 @@ const (
 	many      = 2000 // of the one who follows many
 )
 
-func (b *bench) notes() int { return max(1000, int(100_000*b.scale)) }
+func (b *bench) notes() int { return max(1000, int(100_000*b.Scale)) }
 
 // What a server holds after some time: notes by many people, half of them on
 // thirty other servers. Who writes, what and to whom is drawn from the number
@@ -41,7 +41,7 @@ var statements = []struct {
 	{sql: `INSERT INTO draft SELECT g, pg_temp.nid(g), pg_temp.uid(1 + pg_temp.draw(g, 1, $1, $3)), pg_temp.draw(g, 2, $1, 10),
 			greatest(1, g - 1 - pg_temp.draw(g, 3, $1, 300)), (ARRAY['home', 'followers', 'public'])[1 + least(2, pg_temp.draw(g, 4, $1, 8))]
 		FROM generate_series(1, $2) g`,
-		args: func(b *bench, _ string) []any { return []any{b.seed, b.notes(), users} }},
+		args: func(b *bench, _ string) []any { return []any{int(b.Seed), b.notes(), users} }},
 	{sql: `UPDATE draft SET kind = 9 WHERE g = target`},
 	{sql: `UPDATE draft d SET kind = 9 FROM draft t WHERE t.g = d.target AND d.kind IN (1, 2) AND t.visibility = 'followers'`},
 	{sql: `UPDATE draft SET kind = 2 WHERE kind = 1 AND target IN (SELECT g FROM draft WHERE kind = 1)`},
@@ -54,7 +54,7 @@ var statements = []struct {
 			CASE WHEN d.kind = 0 THEN t.id END, CASE WHEN d.kind = 0 THEN p.id END, CASE WHEN d.kind = 0 THEN p.host END, CASE WHEN d.kind = 0 THEN t.id END,
 			CASE WHEN d.kind IN (1, 2) THEN t.id END, CASE WHEN d.kind IN (1, 2) THEN p.id END, CASE WHEN d.kind IN (1, 2) THEN p.host END
 		FROM draft d JOIN draft t ON t.g = d.target JOIN "user" a ON a.id = d.user_id JOIN "user" p ON p.id = t.user_id ORDER BY d.g`,
-		args: func(b *bench, _ string) []any { return []any{b.seed, phrases} }},
+		args: func(b *bench, _ string) []any { return []any{int(b.Seed), phrases} }},
 	{sql: `INSERT INTO poll (note_id, user_id, user_host, multiple, choices, votes)
 		SELECT id, user_id, user_host, false, '{"식빵","メロンパン","Rye"}', '{3,1,0}' FROM note WHERE has_poll`},
 	// A twentieth of the notes has reactions, up to three.
@@ -62,7 +62,7 @@ var statements = []struct {
 		SELECT 'a2' || lpad(to_hex(d.g * 4 + k), 6, '0') || '00010000', d.id, pg_temp.uid(1 + (pg_temp.draw(d.g, 8, $1, $2) + k * 37) % $2),
 			(ARRAY['❤', '🍞', '👍'])[1 + pg_temp.draw(d.g * 4 + k, 9, $1, 3)]
 		FROM draft d CROSS JOIN LATERAL generate_series(0, pg_temp.draw(d.g, 10, $1, 3)) k WHERE d.kind <> 1 AND pg_temp.draw(d.g, 11, $1, 20) = 0`,
-		args: func(b *bench, _ string) []any { return []any{b.seed, users} }},
+		args: func(b *bench, _ string) []any { return []any{int(b.Seed), users} }},
 	{sql: `INSERT INTO note_stat (note_id, renote_count, replies_count, reactions, reaction_pairs)
 		SELECT n.id, coalesce(r.renotes, 0), coalesce(r.replies, 0), coalesce(x.reactions, '{}'), coalesce(x.pairs, '{}') FROM note n
 		LEFT JOIN (SELECT coalesce(renote_id, reply_id) AS id, count(renote_id) AS renotes, count(reply_id) AS replies FROM note GROUP BY 1) r ON r.id = n.id
@@ -104,7 +104,7 @@ func (b *bench) fill(ctx context.Context, reader string) error {
 			return fmt.Errorf("fill: %w: %.80s", err, st.sql)
 		}
 	}
-	rows, err := conn.Query(ctx, `SELECT id FROM note WHERE visibility = 'public' ORDER BY md5(id || $1) LIMIT 2000`, strconv.Itoa(b.seed))
+	rows, err := conn.Query(ctx, `SELECT id FROM note WHERE visibility = 'public' ORDER BY md5(id || $1) LIMIT 2000`, strconv.Itoa(int(b.Seed)))
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (b *bench) fill(ctx context.Context, reader string) error {
 
 // connect opens the measured server's database.
 func (b *bench) connect(ctx context.Context) (*pgx.Conn, error) {
-	dsn, err := b.server.oven(ctx, "", "db", "url")
+	dsn, err := b.server.Run(ctx, "", "db", "url")
 	if err != nil {
 		return nil, err
 	}

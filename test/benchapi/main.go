@@ -9,26 +9,23 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"buttersc.one/oven/test/benchline"
+	"buttersc.one/oven/test/proc"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(ctx)
 	go leave(ctx, cancel)
-	b := &bench{figures: map[string]float64{}, scale: min(1, max(0.01, number("BENCH_SCALE", 1))), seed: int(number("BENCH_SEED", 1)), load1: load1()}
-	start := time.Now()
+	b := &bench{Bench: benchline.New("api")}
 	err := b.run(ctx)
 	b.close()
 	cancel()
@@ -37,7 +34,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "benchapi:", err)
 		os.Exit(2)
 	}
-	b.print(time.Since(start))
+	b.AtMost("idle.rss_mb", 60)
+	b.AtMost("start.first_answer_ms", 1000)
+	b.AtMost("timeline.server_cpu_ms", 0.7)
+	b.AtMost("create.server_cpu_ms", 1.5)
+	b.AtMost("timeline.statements", 6)
+	b.AtMost("timeline_2000.statements", 6)
+	b.Print()
 }
 
 // leave ends the run when its parent has ended: go run does not hand on every
@@ -60,27 +63,17 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func number(name string, fallback float64) float64 {
-	if f, err := strconv.ParseFloat(os.Getenv(name), 64); err == nil && f > 0 {
-		return f
-	}
-	return fallback
-}
-
 // bench is one run.
 type bench struct {
-	scale   float64
-	seed    int
-	load1   float64 // before the run
-	dir     string
-	public  []string // ids of notes that everybody may see
-	server  *server
-	figures map[string]float64
+	*benchline.Bench
+	dir    string
+	public []string // ids of notes that everybody may see
+	server *proc.Oven
 }
 
 func (b *bench) close() {
 	if b.server != nil {
-		b.server.stop()
+		b.server.Stop()
 	}
 	switch {
 	case b.dir == "":
@@ -100,22 +93,22 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.start(ctx, "cold"); err != nil {
 		return err
 	}
-	reader, err := b.server.account(ctx, "reader", "--admin")
+	reader, err := b.server.Account(ctx, "reader", "--admin")
 	if err != nil {
 		return err
 	}
-	writer, err := b.server.account(ctx, "writer")
+	writer, err := b.server.Account(ctx, "writer")
 	if err != nil {
 		return err
 	}
-	follower, err := b.server.account(ctx, "many") // follows many
+	follower, err := b.server.Account(ctx, "many") // follows many
 	if err != nil {
 		return err
 	}
 	if err := b.fill(ctx, reader.ID); err != nil {
 		return err
 	}
-	b.server.stop()
+	b.server.Stop()
 	// Warm: the database is there, nothing is migrated.
 	if err := b.start(ctx, "start"); err != nil {
 		return err
@@ -123,7 +116,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := pause(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	if b.figures["idle.rss_mb"], err = b.server.rss(); err != nil {
+	if b.Figures["idle.rss_mb"], err = b.server.RSS(); err != nil {
 		return err
 	}
 	es := b.endpoints(reader, writer, follower)
@@ -135,7 +128,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.sockets(ctx, reader); err != nil {
 		return fmt.Errorf("sockets: %w", err)
 	}
-	if b.figures["loaded.rss_mb"], err = b.server.rss(); err != nil {
+	if b.Figures["loaded.rss_mb"], err = b.server.RSS(); err != nil {
 		return err
 	}
 	return b.count(ctx, es)
@@ -163,12 +156,17 @@ func (b *bench) prepare(ctx context.Context) error {
 
 // start runs the server and notes how long its first answer took.
 func (b *bench) start(ctx context.Context, label string) error {
-	s, took, err := start(ctx, b.dir)
-	if err != nil {
+	var err error
+	if b.server, err = proc.New(filepath.Join(b.dir, "oven"), filepath.Join(b.dir, "data"), "bench.example"); err != nil {
 		return err
 	}
-	b.server = s
-	b.figures[label+".first_answer_ms"] = ms(took)
+	b.server.Log = os.Stderr
+	begin := time.Now()
+	if err := b.server.Start(ctx); err != nil {
+		b.server = nil
+		return err
+	}
+	b.Figures[label+".first_answer_ms"] = ms(time.Since(begin))
 	return nil
 }
 
@@ -180,7 +178,7 @@ type endpoint struct {
 	body  func(i int) map[string]any
 }
 
-func (b *bench) endpoints(reader, writer, follower *account) []endpoint {
+func (b *bench) endpoints(reader, writer, follower proc.Account) []endpoint {
 	page := func(int) map[string]any { return map[string]any{"i": reader.Token, "limit": 20} }
 	return []endpoint{
 		{"timeline", "notes/timeline", 1, page},
@@ -192,7 +190,7 @@ func (b *bench) endpoints(reader, writer, follower *account) []endpoint {
 		}},
 		{"create", "notes/create", 1, func(i int) map[string]any {
 			// Taken in turns: an account may write 300 an hour.
-			who := []*account{reader, writer}[i%2]
+			who := []proc.Account{reader, writer}[i%2]
 			return map[string]any{"i": who.Token, "text": fmt.Sprintf("오늘 %d번째로 구운 식빵 #오븐", i)}
 		}},
 		{"meta", "meta", 4, func(int) map[string]any { return map[string]any{} }},
@@ -200,50 +198,3 @@ func (b *bench) endpoints(reader, writer, follower *account) []endpoint {
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// goal is a figure's bound, and whether it holds.
-type goal struct {
-	Max float64 `json:"max"`
-	Met bool    `json:"met"`
-}
-
-func (b *bench) print(took time.Duration) {
-	goals := map[string]goal{}
-	for name, bound := range map[string]float64{"idle.rss_mb": 60, "start.first_answer_ms": 1000} {
-		goals[name] = goal{bound, b.figures[name] <= bound}
-	}
-	for name, f := range b.figures {
-		b.figures[name] = math.Round(f*1000) / 1000
-	}
-	line, err := json.Marshal(map[string]any{
-		"bench": "api", "rev": rev(), "cpus": runtime.NumCPU(), "load1": b.load1, "seed": b.seed, "scale": b.scale,
-		"seconds": math.Round(took.Seconds()*10) / 10, "figures": b.figures, "peer": map[string]float64{}, "ratios": map[string]float64{}, "goals": goals,
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchapi:", err)
-		return
-	}
-	fmt.Println(string(line))
-}
-
-// rev is the commit, with "-dirty" where files differ from it.
-func rev() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*").Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func load1() float64 {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
-	first, _, _ := strings.Cut(string(b), " ")
-	f, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return 0
-	}
-	return f
-}

@@ -20,12 +20,12 @@ const (
 
 func (b *bench) measure(ctx context.Context, e endpoint) error {
 	for i := range warmUp {
-		if _, err := b.server.call(ctx, e.name, e.body(i)); err != nil {
+		if _, err := b.server.Call(ctx, e.name, e.body(i)); err != nil {
 			return err
 		}
 	}
-	n := max(60, int(300*b.scale)) * e.times
-	own, postgres, err := b.server.usage()
+	n := max(60, int(300*b.Scale)) * e.times
+	own, postgres, err := b.server.Usage()
 	if err != nil {
 		return err
 	}
@@ -33,16 +33,16 @@ func (b *bench) measure(ctx context.Context, e endpoint) error {
 	if err != nil {
 		return err
 	}
-	own2, postgres2, err := b.server.usage()
+	own2, postgres2, err := b.server.Usage()
 	if err != nil {
 		return err
 	}
-	b.figures[e.label+".server_cpu_ms"] = (own2 - own) / float64(n)
-	b.figures[e.label+".pg_cpu_ms"] = (postgres2 - postgres) / float64(n)
-	b.figures[e.label+".p50_ms"] = ms(times[n/2])
-	b.figures[e.label+".p95_ms"] = ms(times[n*95/100])
+	b.Figures[e.label+".server_cpu_ms"] = (own2 - own) / float64(n)
+	b.Figures[e.label+".pg_cpu_ms"] = (postgres2 - postgres) / float64(n)
+	b.Figures[e.label+".p50_ms"] = ms(times[n/2])
+	b.Figures[e.label+".p95_ms"] = ms(times[n*95/100])
 	fmt.Fprintf(os.Stderr, "%-9s server %.2f ms, postgres %.2f ms CPU a request; p50 %.1f ms, p95 %.1f ms\n", e.label,
-		b.figures[e.label+".server_cpu_ms"], b.figures[e.label+".pg_cpu_ms"], b.figures[e.label+".p50_ms"], b.figures[e.label+".p95_ms"])
+		b.Figures[e.label+".server_cpu_ms"], b.Figures[e.label+".pg_cpu_ms"], b.Figures[e.label+".p50_ms"], b.Figures[e.label+".p95_ms"])
 	return nil
 }
 
@@ -57,7 +57,7 @@ func (b *bench) load(ctx context.Context, e endpoint, n int) ([]time.Duration, e
 		wg.Go(func() {
 			for i := range next {
 				begin := time.Now()
-				_, err := b.server.call(ctx, e.name, e.body(warmUp+i))
+				_, err := b.server.Call(ctx, e.name, e.body(warmUp+i))
 				took := time.Since(begin)
 				mu.Lock()
 				times = append(times, took)
@@ -112,7 +112,7 @@ func (b *bench) count(ctx context.Context, es []endpoint) error {
 			counts = append(counts, n)
 		}
 		slices.Sort(counts)
-		b.figures[e.label+".statements"] = float64(counts[len(counts)/2])
+		b.Figures[e.label+".statements"] = float64(counts[len(counts)/2])
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (b *bench) countOne(ctx context.Context, e endpoint, i int) (n int, err err
 	if err != nil {
 		return 0, err
 	}
-	if _, err := b.server.call(ctx, e.name, e.body(i)); err != nil {
+	if _, err := b.server.Call(ctx, e.name, e.body(i)); err != nil {
 		return 0, err
 	}
 	log, err := os.ReadFile(b.pgLog())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"buttersc.one/oven/test/proc"
 )
 
 const (
@@ -22,14 +24,14 @@ const (
 // sockets opens home timelines of the reader, a connection each, has notes
 // written that belong into all of them, and gives the CPU an event delivered
 // costs: writing the notes is in it.
-func (b *bench) sockets(ctx context.Context, reader *account) error {
-	var writers []*account
+func (b *bench) sockets(ctx context.Context, reader proc.Account) error {
+	var writers []proc.Account
 	for i := range bakers {
-		w, err := b.server.account(ctx, fmt.Sprintf("baker%d", i))
+		w, err := b.server.Account(ctx, fmt.Sprintf("baker%d", i))
 		if err != nil {
 			return err
 		}
-		if _, err := b.server.call(ctx, "following/create", map[string]any{"i": reader.Token, "userId": w.ID}); err != nil {
+		if _, err := b.server.Call(ctx, "following/create", map[string]any{"i": reader.Token, "userId": w.ID}); err != nil {
 			return err
 		}
 		writers = append(writers, w)
@@ -38,14 +40,14 @@ func (b *bench) sockets(ctx context.Context, reader *account) error {
 	defer cancel()
 	var heard atomic.Int64
 	var wg sync.WaitGroup
-	n := max(50, int(openSockets*b.scale))
+	n := max(50, int(openSockets*b.Scale))
 	for range n {
 		if err := b.listen(ctx, &wg, reader, &heard); err != nil {
 			return err
 		}
 	}
 	notes := int(socketsFor.Seconds() * notesASecond)
-	own, postgres, err := b.server.usage()
+	own, postgres, err := b.server.Usage()
 	if err != nil {
 		return err
 	}
@@ -53,7 +55,7 @@ func (b *bench) sockets(ctx context.Context, reader *account) error {
 	defer tick.Stop()
 	for i := range notes {
 		<-tick.C
-		if _, err := b.server.call(ctx, "notes/create", map[string]any{"i": writers[i%bakers].Token, "text": "갓 구운 빵이 나왔어요"}); err != nil {
+		if _, err := b.server.Call(ctx, "notes/create", map[string]any{"i": writers[i%bakers].Token, "text": "갓 구운 빵이 나왔어요"}); err != nil {
 			return err
 		}
 	}
@@ -65,26 +67,26 @@ func (b *bench) sockets(ctx context.Context, reader *account) error {
 			return err
 		}
 	}
-	own2, postgres2, err := b.server.usage()
+	own2, postgres2, err := b.server.Usage()
 	if err != nil {
 		return err
 	}
 	events := float64(heard.Load())
-	b.figures["sockets.server_cpu_us"] = (own2 - own) * 1000 / events
-	b.figures["sockets.pg_cpu_us"] = (postgres2 - postgres) * 1000 / events
-	b.figures["sockets.events"] = events
-	if b.figures["sockets.rss_mb"], err = b.server.rss(); err != nil {
+	b.Figures["sockets.server_cpu_us"] = (own2 - own) * 1000 / events
+	b.Figures["sockets.pg_cpu_us"] = (postgres2 - postgres) * 1000 / events
+	b.Figures["sockets.events"] = events
+	if b.Figures["sockets.rss_mb"], err = b.server.RSS(); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "sockets   server %.1f µs, postgres %.1f µs CPU an event of %.0f\n", b.figures["sockets.server_cpu_us"], b.figures["sockets.pg_cpu_us"], events)
+	fmt.Fprintf(os.Stderr, "sockets   server %.1f µs, postgres %.1f µs CPU an event of %.0f\n", b.Figures["sockets.server_cpu_us"], b.Figures["sockets.pg_cpu_us"], events)
 	cancel()
 	wg.Wait()
 	return nil
 }
 
 // listen opens one home timeline and counts what it brings.
-func (b *bench) listen(ctx context.Context, wg *sync.WaitGroup, who *account, heard *atomic.Int64) error {
-	ws, res, err := websocket.Dial(ctx, "ws://"+b.server.addr+"/streaming?i="+who.Token, nil)
+func (b *bench) listen(ctx context.Context, wg *sync.WaitGroup, who proc.Account, heard *atomic.Int64) error {
+	ws, res, err := websocket.Dial(ctx, "ws://"+b.server.Addr+"/streaming?i="+who.Token, nil)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -40,6 +39,7 @@ import (
 	"buttersc.one/oven/internal/lib/pgserver"
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/socket/delivery"
+	"buttersc.one/oven/test/benchline"
 )
 
 const (
@@ -59,9 +59,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	b := &bench{figures: map[string]float64{}, peer: map[string]float64{}, ratios: map[string]float64{}, load1: load1(),
-		scale: min(1, max(0.01, number("BENCH_SCALE", 1))), seed: number("BENCH_SEED", 1)}
-	begin := time.Now()
+	b := &bench{Bench: benchline.New("delivery")}
 	err := b.run(ctx)
 	b.close()
 	stop()
@@ -69,12 +67,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "benchdelivery:", err)
 		os.Exit(2)
 	}
-	b.print(time.Since(begin))
+	b.AtMost("live.p95_ms", 250)
+	b.AtMost("live.p95_over_idle", 1.5)
+	b.AtMost("storage.mb", 45)
+	b.AtLeast("drain.over_rsa", 0.85)
+	b.Print()
 }
 
 type bench struct {
-	scale, seed, load1    float64
-	figures, peer, ratios map[string]float64
+	*benchline.Bench
 
 	dir      string
 	server   *pgserver.Server
@@ -100,9 +101,9 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.river(ctx); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
-	b.ratios["live.p95_over_idle"] = b.figures["live.p95_ms"] / b.figures["idle.p95_ms"]
-	b.ratios["live.p95_over_river"] = b.figures["live.p95_ms"] / b.peer["river.live.p95_ms"]
-	b.ratios["drain.over_rsa"] = b.figures["drain.per_s"] / b.figures["rsa.per_s"]
+	b.Ratios["live.p95_over_idle"] = b.Figures["live.p95_ms"] / b.Figures["idle.p95_ms"]
+	b.Ratios["live.p95_over_river"] = b.Figures["live.p95_ms"] / b.Peer["river.live.p95_ms"]
+	b.Ratios["drain.over_rsa"] = b.Figures["drain.per_s"] / b.Figures["rsa.per_s"]
 	return nil
 }
 
@@ -194,9 +195,9 @@ func (b *bench) rsa() {
 	}
 	wg.Wait()
 	for _, k := range n {
-		b.figures["rsa.per_s"] += float64(k) / 2
+		b.Figures["rsa.per_s"] += float64(k) / 2
 	}
-	b.say("%.0f RSA signatures a second", b.figures["rsa.per_s"])
+	b.Say("%.0f RSA signatures a second", b.Figures["rsa.per_s"])
 }
 
 // Post implements delivery.Poster over real sockets, all to the receiver's
@@ -290,72 +291,10 @@ func (b *bench) get(path string, read func(io.Reader) error) error {
 	return read(res.Body)
 }
 
-// percentiles notes p50, p95 and p99.
+// percentiles notes p50, p95 and p99, and what did not come.
 func percentiles(to map[string]float64, name string, took []time.Duration, lost int) {
-	if len(took) == 0 {
-		to[name+".lost"] = float64(lost)
-		return
-	}
-	for _, p := range []int{50, 95, 99} {
-		to[fmt.Sprintf("%s.p%d_ms", name, p)] = float64(took[min(len(took)-1, len(took)*p/100)].Microseconds()) / 1000
-	}
+	benchline.Percentiles(to, name, took)
 	to[name+".lost"] = float64(lost)
-}
-
-func (b *bench) say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-
-type goal struct {
-	Max *float64 `json:"max,omitempty"`
-	Min *float64 `json:"min,omitempty"`
-	Met bool     `json:"met"`
-}
-
-func (b *bench) print(took time.Duration) {
-	most := func(v, bound float64) goal { return goal{Max: &bound, Met: v <= bound} }
-	least := func(v, bound float64) goal { return goal{Min: &bound, Met: v >= bound} }
-	goals := map[string]goal{
-		"live.p95_ms":        most(b.figures["live.p95_ms"], 250),
-		"live.p95_over_idle": most(b.ratios["live.p95_over_idle"], 1.5),
-		"storage.mb":         most(b.figures["storage.mb"], 45),
-		"drain.over_rsa":     least(b.ratios["drain.over_rsa"], 0.85),
-	}
-	for _, m := range []map[string]float64{b.figures, b.peer, b.ratios} {
-		for k, v := range m {
-			m[k] = math.Round(v*1000) / 1000
-		}
-	}
-	line, err := json.Marshal(map[string]any{"bench": "delivery", "rev": rev(), "cpus": runtime.NumCPU(), "load1": b.load1, "seed": b.seed, "scale": b.scale,
-		"seconds": math.Round(took.Seconds()*10) / 10, "figures": b.figures, "peer": b.peer, "ratios": b.ratios, "goals": goals})
-	if err != nil {
-		b.say("benchdelivery: %v", err)
-		return
-	}
-	fmt.Println(string(line))
-}
-
-func number(name string, fallback float64) float64 {
-	if f, err := strconv.ParseFloat(os.Getenv(name), 64); err == nil && f > 0 {
-		return f
-	}
-	return fallback
-}
-
-func rev() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*").Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func load1() float64 {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
-	first, _, _ := strings.Cut(string(b), " ")
-	f, _ := strconv.ParseFloat(first, 64)
-	return f
 }
 
 var errNothing = errors.New("nothing was delivered")

@@ -14,6 +14,7 @@ import (
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/delivery"
+	"buttersc.one/oven/test/proc"
 )
 
 // padded is a body of the size of a Delete's, which begins with its id.
@@ -55,7 +56,7 @@ func (b *bench) own(ctx context.Context) error {
 		}
 		return b.db.Tx(ctx, func(tx *pg.Tx) error { _, err := s.Send(ctx, tx, m); return err })
 	}
-	window := time.Duration(max(10, 60*b.scale)) * time.Second
+	window := time.Duration(max(10, 60*b.Scale)) * time.Second
 	// Once, so that breakers know who is not there: the idle server has run before.
 	if _, _, err := b.drive(ctx, 5*time.Second, post); err != nil {
 		return err
@@ -64,10 +65,10 @@ func (b *bench) own(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	percentiles(b.figures, "idle", took, lost)
-	b.say("idle: p95 %.1f ms", b.figures["idle.p95_ms"])
+	percentiles(b.Figures, "idle", took, lost)
+	b.Say("idle: p95 %.1f ms", b.Figures["idle.p95_ms"])
 
-	n := int(deletions * b.scale)
+	n := int(deletions * b.Scale)
 	if err := b.stage(ctx, s, n); err != nil {
 		return err
 	}
@@ -84,14 +85,14 @@ func (b *bench) own(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	percentiles(b.figures, "live", took, lost)
-	b.figures["live.drained_per_s"] = (after - before) / passed
-	b.say("with the backlog: p95 %.1f ms, %.0f deliveries a second beside", b.figures["live.p95_ms"], b.figures["live.drained_per_s"])
+	percentiles(b.Figures, "live", took, lost)
+	b.Figures["live.drained_per_s"] = (after - before) / passed
+	b.Say("with the backlog: p95 %.1f ms, %.0f deliveries a second beside", b.Figures["live.p95_ms"], b.Figures["live.drained_per_s"])
 	if err := b.drain(ctx, window/2); err != nil {
 		return err
 	}
-	b.figures["rss.mb"] = rss()
-	return nil
+	b.Figures["rss.mb"], err = proc.RSS("self")
+	return err
 }
 
 // stage writes the clean-up, and says what it takes.
@@ -125,7 +126,7 @@ func (b *bench) stage(ctx context.Context, s *delivery.Service, n int) error {
 			return err
 		}
 	}
-	b.figures["stage.s"] = time.Since(begin).Seconds()
+	b.Figures["stage.s"] = time.Since(begin).Seconds()
 	walAfter, err := b.wal(ctx)
 	if err != nil {
 		return err
@@ -136,10 +137,10 @@ func (b *bench) stage(ctx context.Context, s *delivery.Service, n int) error {
 	if err != nil {
 		return err
 	}
-	b.figures["storage.mb"] = size / (1 << 20)
-	b.figures["wal.mb"] = (walAfter - walBefore) / (1 << 20)
-	b.figures["storage.bytes_per_activity"] = size / float64(n)
-	b.say("%d deletions for %d servers staged in %.1f s: %.1f MB, WAL %.1f MB", n, servers, b.figures["stage.s"], b.figures["storage.mb"], b.figures["wal.mb"])
+	b.Figures["storage.mb"] = size / (1 << 20)
+	b.Figures["wal.mb"] = (walAfter - walBefore) / (1 << 20)
+	b.Figures["storage.bytes_per_activity"] = size / float64(n)
+	b.Say("%d deletions for %d servers staged in %.1f s: %.1f MB, WAL %.1f MB", n, servers, b.Figures["stage.s"], b.Figures["storage.mb"], b.Figures["wal.mb"])
 	return nil
 }
 
@@ -158,15 +159,15 @@ func (b *bench) drain(ctx context.Context, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if b.figures["drain.per_s"] = (after - before) / time.Since(begin).Seconds(); after == before {
+	if b.Figures["drain.per_s"] = (after - before) / time.Since(begin).Seconds(); after == before {
 		return errNothing
 	}
 	// The receivers and PostgreSQL are on this machine too: what this process has
 	// of it, and how much of that is signing.
-	b.figures["drain.own_cpu_cores"] = (cpu() - used).Seconds() / time.Since(begin).Seconds()
-	b.figures["drain.own_cpu_us"] = b.figures["drain.own_cpu_cores"] / b.figures["drain.per_s"] * 1e6
-	b.ratios["drain.signing_of_own_cpu"] = b.figures["drain.per_s"] / b.figures["rsa.per_s"] * float64(runtime.GOMAXPROCS(0)) / b.figures["drain.own_cpu_cores"]
-	b.say("alone: %.0f deliveries a second", b.figures["drain.per_s"])
+	b.Figures["drain.own_cpu_cores"] = (cpu() - used).Seconds() / time.Since(begin).Seconds()
+	b.Figures["drain.own_cpu_us"] = b.Figures["drain.own_cpu_cores"] / b.Figures["drain.per_s"] * 1e6
+	b.Ratios["drain.signing_of_own_cpu"] = b.Figures["drain.per_s"] / b.Figures["rsa.per_s"] * float64(runtime.GOMAXPROCS(0)) / b.Figures["drain.own_cpu_cores"]
+	b.Say("alone: %.0f deliveries a second", b.Figures["drain.per_s"])
 	return ctx.Err()
 }
 
@@ -182,19 +183,4 @@ func cpu() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// rss is this process's resident memory in MB.
-func rss() float64 {
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		var kb float64
-		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kb); err == nil {
-			return kb / 1024
-		}
-	}
-	return 0
 }

@@ -48,7 +48,7 @@ func (b *bench) river(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := int(deletions * b.scale)
+	n := int(deletions * b.Scale)
 	walBefore, err := b.wal(ctx)
 	if err != nil {
 		return err
@@ -67,8 +67,8 @@ func (b *bench) river(ctx context.Context) error {
 		}
 		jobs += len(batch)
 	}
-	b.peer["river.jobs"] = float64(jobs)
-	b.peer["river.stage_s"] = time.Since(begin).Seconds()
+	b.Peer["river.jobs"] = float64(jobs)
+	b.Peer["river.stage_s"] = time.Since(begin).Seconds()
 	walAfter, err := b.wal(ctx)
 	if err != nil {
 		return err
@@ -77,9 +77,9 @@ func (b *bench) river(ctx context.Context) error {
 	if err := b.db.QueryRow(ctx, "SELECT pg_total_relation_size('river.river_job')::float8").Scan(&size); err != nil {
 		return err
 	}
-	b.peer["river.bytes_per_delivery"] = size / float64(jobs)
-	b.peer["river.wal_bytes_per_delivery"] = (walAfter - walBefore) / float64(jobs)
-	b.say("river: %d jobs in %.1f s, %.0f bytes each", jobs, b.peer["river.stage_s"], b.peer["river.bytes_per_delivery"])
+	b.Peer["river.bytes_per_delivery"] = size / float64(jobs)
+	b.Peer["river.wal_bytes_per_delivery"] = (walAfter - walBefore) / float64(jobs)
+	b.Say("river: %d jobs in %.1f s, %.0f bytes each", jobs, b.Peer["river.stage_s"], b.Peer["river.bytes_per_delivery"])
 	if err := c.Start(ctx); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (b *bench) river(ctx context.Context) error {
 		return err
 	}
 	begin = time.Now()
-	took, lost, err := b.drive(ctx, time.Duration(max(10, 60*b.scale))*time.Second, func(ctx context.Context, id string, note bool) error {
+	took, lost, err := b.drive(ctx, time.Duration(max(10, 60*b.Scale))*time.Second, func(ctx context.Context, id string, note bool) error {
 		var batch []river.InsertManyParams
 		from := 0
 		if !note {
@@ -112,8 +112,8 @@ func (b *bench) river(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	percentiles(b.peer, "river.live", took, lost)
-	b.peer["river.drained_per_s"] = (after - before) / time.Since(begin).Seconds()
-	b.say("river: live p95 %.0f ms, %d of it not delivered, %.0f deliveries a second", b.peer["river.live.p95_ms"], lost, b.peer["river.drained_per_s"])
+	percentiles(b.Peer, "river.live", took, lost)
+	b.Peer["river.drained_per_s"] = (after - before) / time.Since(begin).Seconds()
+	b.Say("river: live p95 %.0f ms, %d of it not delivered, %.0f deliveries a second", b.Peer["river.live.p95_ms"], lost, b.Peer["river.drained_per_s"])
 	return nil
 }

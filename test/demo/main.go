@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ type demo struct {
 func (d *demo) close() {
 	for _, s := range []*server{d.a, d.b} {
 		if s != nil {
-			s.stop()
+			s.Stop()
 			s.remove()
 		}
 	}
@@ -67,12 +68,13 @@ func (d *demo) run() error {
 	if d.b, err = newServer("b.example"); err != nil {
 		return err
 	}
-	d.a.peer, d.b.peer = d.b, d.a
+	d.a.knows(d.b)
+	d.b.knows(d.a)
 	d.step("two servers start", func() error {
-		if err := d.a.start(); err != nil {
+		if err := d.a.Start(context.Background()); err != nil {
 			return err
 		}
-		return d.b.start()
+		return d.b.Start(context.Background())
 	})
 	if d.failed > 0 {
 		return nil
@@ -343,10 +345,10 @@ func (d *demo) crash(name string, victim *server) error {
 			accepted = append(accepted, text)
 		}
 		if i == crashNotes/3 {
-			victim.kill()
+			victim.Kill()
 		}
 		if i == crashNotes*2/3 {
-			if err := victim.start(); err != nil {
+			if err := victim.Start(context.Background()); err != nil {
 				return err
 			}
 		}

@@ -15,7 +15,7 @@ type person struct {
 }
 
 func (s *server) signUp(name string) (*person, error) {
-	res, err := post(s.addr, "signup", m{"username": name, "password": "password of " + name})
+	res, err := s.post("signup", m{"username": name, "password": "password of " + name})
 	if err != nil {
 		return nil, err
 	}
@@ -36,11 +36,11 @@ func (p *person) call(name string, params m) (any, error) {
 	for k, v := range params {
 		with[k] = v
 	}
-	return post(p.s.addr, name, with)
+	return p.s.post(name, with)
 }
 
 // guest asks the same server without signing in.
-func (p *person) guest(name string, params m) (any, error) { return post(p.s.addr, name, params) }
+func (p *person) guest(name string, params m) (any, error) { return p.s.post(name, params) }
 
 func (p *person) list(name string, params m) ([]m, error) {
 	res, err := p.call(name, params)
