@@ -13,7 +13,7 @@ RECORDS := $(or $(TMPDIR),/tmp)/oven-contract-$(shell id -u)-$(shell pwd | cksum
 CONTRACT = cd test/contract && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund >&2; } \
 	&& node check.mjs $(RECORDS) $(CURDIR)/build/contract.json
 
-.PHONY: help run build web test lint schema contract demo bench-api bench-delivery fuzz
+.PHONY: help run build web test lint schema contract demo test-faults bench-api bench-delivery bench-inbox fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,15 +36,19 @@ test: ## install what tests need, then build, vet, check the format and run all 
 	scripts/web --needed
 	$(MAKE) --no-print-directory build
 	cd web && npm run --silent check && npm test --silent
-	go vet ./...
+	go vet -tags faults ./...
 	@unformatted=$$(gofmt -l $(wildcard cmd db internal test web/*.go)); \
 		[[ -z $$unformatted ]] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
 	OVEN_TEST_RECORD=$(RECORDS) go test -timeout 15m -p 2 ./...
 	@$(CONTRACT)
 	go run ./test/demo
 
+test-faults: ## run what takes longer: servers killed, frozen, cut off from their database, huge backlogs
+	go test -tags faults -count=1 -timeout 20m -v ./test/faults
+	go test -tags faults -count=1 -timeout 20m -v -run '^TestLong' ./internal/socket/delivery
+
 lint: ## golangci-lint, as tools/go.mod pins it
-	go tool -modfile=tools/go.mod golangci-lint run ./...
+	go tool -modfile=tools/go.mod golangci-lint run --build-tags faults ./...
 
 schema: ## write db/schema.sql from the migrations
 	go run ./db/schemagen

@@ -35,7 +35,9 @@ func newServer(host string) (*server, error) {
 }
 
 // knows tells the server where another is.
-func (s *server) knows(other *server) { s.Env = []string{"OVEN_TEST_HOSTS=" + other.host + "=" + other.Addr} }
+func (s *server) knows(other *server) {
+	s.Env = []string{"OVEN_TEST_HOSTS=" + other.host + "=" + other.Addr}
+}
 
 func (s *server) remove() {
 	if os.Getenv("DEMO_KEEP") != "" {

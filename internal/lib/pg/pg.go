@@ -61,7 +61,9 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 	if rt["statement_timeout"] == "" {
 		rt["statement_timeout"] = "30000"
 	}
-	rt["idle_in_transaction_session_timeout"] = "60000"
+	// Less than a statement may wait for a lock: a process that is frozen in the
+	// middle of a transaction must not fail what others do meanwhile.
+	rt["idle_in_transaction_session_timeout"] = "15000"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)

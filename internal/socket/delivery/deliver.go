@@ -63,7 +63,7 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 	switch {
 	case errors.Is(err, ErrNoKey), errors.As(err, &unusable):
 		d.s.log.Error("delivering", "activity", r.activityID, "err", err)
-		return outcome{verdict: refused, reason: "no usable key"}
+		return outcome{verdict: nothing} // not the host's fault: it is not taken for one that refuses
 	case err != nil && d.posting.Err() != nil:
 		return outcome{verdict: aborted}
 	case err != nil:

@@ -244,6 +244,9 @@ func (d *dispatcher) addHosts(rows []hostRow) {
 			continue
 		}
 		h := r.host()
+		if now := d.s.now(); h.failSince.After(now) || h.lastOK.After(now) {
+			h.nextTry = now // written by a clock that was ahead: so was when to try again
+		}
 		d.hosts[h.id] = h
 		d.byName[h.name] = h
 	}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -91,50 +92,72 @@ func (s *Service) ensureDay(ctx context.Context, t time.Time) error {
 	return nil
 }
 
-// partitionLock and dispatchLock are the second numbers of leader locks.
+// dropLock and partitionLock are the second numbers of leader locks.
 const (
-	dispatchLock  int32 = 0x6f766431
+	dropLock      int32 = 0x6f766431
 	partitionLock int32 = 0x6f766432
 )
 
+// Also those that are detached and not yet gone: a process ended between the
+// two.
 const sqlPartitions = `
-SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = $1::regclass`
+SELECT c.relname, i.inhrelid IS NOT NULL, coalesce(i.inhdetachpending, false)
+FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = $1::regclass
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND starts_with(c.relname, $1 || '_')`
 
 // dropOld removes partitions by age: they never wait for a host that is away.
+// One process at a time does.
 func (s *Service) dropOld(ctx context.Context) error {
+	lock, err := s.db.TryLock(ctx, pg.LockLeader, dropLock)
+	if errors.Is(err, pg.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("drop partitions: %w", err)
+	}
+	defer lock.Release()
 	for _, p := range parents() {
 		oldest := day(s.now().AddDate(0, 0, -p.keep))
 		rows, err := s.db.Query(ctx, sqlPartitions, p.table)
 		if err != nil {
 			return fmt.Errorf("partitions of %s: %w", p.table, err)
 		}
-		type part struct {
-			Name    string
-			Pending bool
-		}
 		parts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[part])
 		if err != nil {
 			return fmt.Errorf("partitions of %s: %w", p.table, err)
 		}
 		for _, part := range parts {
-			if d, ok := strings.CutPrefix(part.Name, p.table+"_"); !ok || d >= oldest {
+			if d := strings.TrimPrefix(part.Name, p.table+"_"); len(d) != len(dayForm) || d >= oldest {
 				continue
 			}
-			id := pgx.Identifier{part.Name}.Sanitize()
-			how := " CONCURRENTLY"
-			if part.Pending {
-				how = " FINALIZE" // a process ended in the middle of it
-			}
-			if _, err := s.db.Exec(ctx, "ALTER TABLE "+pgx.Identifier{p.table}.Sanitize()+" DETACH PARTITION "+id+how); err != nil {
-				return fmt.Errorf("detach %s: %w", part.Name, err)
-			}
-			if _, err := s.db.Exec(ctx, "DROP TABLE "+id); err != nil {
+			if err := s.dropPart(ctx, p.table, part); err != nil {
 				return fmt.Errorf("drop %s: %w", part.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// part is a partition, or what was one.
+type part struct {
+	Name     string
+	Attached bool
+	Pending  bool // a process ended in the middle of detaching it
+}
+
+func (s *Service) dropPart(ctx context.Context, parent string, p part) error {
+	id := pgx.Identifier{p.Name}.Sanitize()
+	if p.Attached {
+		how := " CONCURRENTLY"
+		if p.Pending {
+			how = " FINALIZE"
+		}
+		if _, err := s.db.Exec(ctx, "ALTER TABLE "+pgx.Identifier{parent}.Sanitize()+" DETACH PARTITION "+id+how); err != nil {
+			return err
+		}
+	}
+	_, err := s.db.Exec(ctx, "DROP TABLE "+id)
+	return err
 }
 
 // keepPartitions makes today's and tomorrow's partitions and drops old ones,

@@ -89,8 +89,10 @@ func (s *Sequencer) Run(ctx context.Context) {
 	}
 }
 
+// A process that is frozen with the lock holds up everybody: its session ends
+// after some seconds.
 const (
-	sqlTryLock = `SELECT pg_try_advisory_xact_lock($1, $2)`
+	sqlTryLock = `SELECT pg_try_advisory_xact_lock($1, $2) FROM set_config('idle_in_transaction_session_timeout', '3000', true)`
 	sqlNotify  = `SELECT pg_notify($1, $2)`
 )
 
