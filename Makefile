@@ -66,5 +66,8 @@ bench-api: ## measure the API; last line: one JSON object
 bench-delivery: ## measure deliveries beside a large clean-up; last line: one JSON object
 	go run ./test/benchdelivery
 
+bench-inbox: ## measure what comes in, and mentions while relays flood; last line: one JSON object
+	go run ./test/benchinbox
+
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	scripts/fuzz
