@@ -181,9 +181,9 @@ type endpoint struct {
 func (b *bench) endpoints(reader, writer, follower proc.Account) []endpoint {
 	page := func(int) map[string]any { return map[string]any{"i": reader.Token, "limit": 20} }
 	return []endpoint{
-		{"timeline", "notes/timeline", 1, page},
-		{"timeline_2000", "notes/timeline", 1, func(int) map[string]any { return map[string]any{"i": follower.Token, "limit": 20} }},
-		{"local", "notes/local-timeline", 1, page},
+		{"timeline", "notes/timeline", 4, page},
+		{"timeline_2000", "notes/timeline", 4, func(int) map[string]any { return map[string]any{"i": follower.Token, "limit": 20} }},
+		{"local", "notes/local-timeline", 4, page},
 		{"show", "notes/show", 4, func(i int) map[string]any {
 			// Of a public note: the reader does not follow everybody.
 			return map[string]any{"i": reader.Token, "noteId": b.public[i*37%len(b.public)]}

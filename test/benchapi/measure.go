@@ -15,7 +15,7 @@ import (
 
 const (
 	clients = 2 // at a time
-	warmUp  = 50
+	warmUp  = 200 // of feeds, prepared statements and the heap
 )
 
 func (b *bench) measure(ctx context.Context, e endpoint) error {

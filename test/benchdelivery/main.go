@@ -98,6 +98,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.own(ctx); err != nil {
 		return fmt.Errorf("own engine: %w", err)
 	}
+	b.rsa() // again: the machine may have had other work the first time
 	if err := b.river(ctx); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
@@ -177,7 +178,7 @@ func (b *bench) close() {
 }
 
 // rsa measures how many RSA-2048 signatures all cores make in a second: what
-// bounds deliveries.
+// bounds deliveries. The best of all calls counts.
 func (b *bench) rsa() {
 	sum := sha256.Sum256([]byte("x"))
 	var wg sync.WaitGroup
@@ -194,9 +195,11 @@ func (b *bench) rsa() {
 		})
 	}
 	wg.Wait()
+	total := 0.0
 	for _, k := range n {
-		b.Figures["rsa.per_s"] += float64(k) / 2
+		total += float64(k) / 2
 	}
+	b.Figures["rsa.per_s"] = max(b.Figures["rsa.per_s"], total)
 	b.Say("%.0f RSA signatures a second", b.Figures["rsa.per_s"])
 }
 
