@@ -22,7 +22,7 @@ type userReq struct {
 // apiSuspend takes an account's rights: it is shown no more, here and to servers
 // that ask, and its connections end. Who moderates keeps them.
 func (s *Service) apiSuspend(ctx context.Context, c *api.Call, req userReq) (api.None, error) {
-	moderator, _, err := s.roles.Ranks(ctx, req.UserID)
+	moderator, _, err := s.Roles.Ranks(ctx, req.UserID)
 	if err != nil {
 		return api.None{}, err
 	}
@@ -38,15 +38,15 @@ func (s *Service) apiUnsuspend(ctx context.Context, c *api.Call, req userReq) (a
 }
 
 func (s *Service) suspend(ctx context.Context, c *api.Call, userID string, yes bool) error {
-	return s.db.Tx(ctx, func(tx *pg.Tx) error {
-		u, err := s.users.ByIDIn(ctx, tx, userID)
+	return s.DB.Tx(ctx, func(tx *pg.Tx) error {
+		u, err := s.Users.ByIDIn(ctx, tx, userID)
 		if errors.Is(err, user.ErrNotFound) || err == nil && (u.IsSystem || u.IsDeleted) {
 			return errNobody
 		}
 		if err != nil {
 			return err
 		}
-		changed, err := s.users.SuspendIn(ctx, tx, userID, yes)
+		changed, err := s.Users.SuspendIn(ctx, tx, userID, yes)
 		if err != nil || !changed {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *Service) suspend(ctx context.Context, c *api.Call, userID string, yes b
 		if !yes {
 			typ = "unsuspend"
 		}
-		return s.bus.Emit(ctx, tx, role.Acted{Moderator: c.UserID, Type: typ,
+		return s.Bus.Emit(ctx, tx, role.Acted{Moderator: c.UserID, Type: typ,
 			Info: map[string]any{"userId": u.ID, "userUsername": u.Username, "userHost": u.Host}})
 	})
 }
