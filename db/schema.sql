@@ -1068,6 +1068,14 @@ CREATE TABLE "signup_pending" (
 );
 CREATE UNIQUE INDEX signup_pending_name_key ON public.signup_pending USING btree (username_lower) WHERE (waits_for = 'approval'::text);
 
+-- owner: moderation. The Delete by which other servers were told that an account here is suspended, until it is undone
+CREATE TABLE "suspension" (
+	user_id text COLLATE "C" NOT NULL,
+	activity_id text NOT NULL,
+	CONSTRAINT suspension_pkey PRIMARY KEY (user_id),
+	CONSTRAINT suspension_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+
 -- owner: auth. Names are never given out twice
 CREATE TABLE "used_username" (
 	username_lower text COLLATE "C" NOT NULL,

@@ -293,8 +293,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
-	a.Moderation = moderation.New(moderation.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Users: a.Users, Auth: a.Auth, Notes: a.Notes,
-		Delivery: a.Delivery, Mail: a.Mail, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
+	a.Moderation = moderation.New(moderation.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Users: a.Users, Auth: a.Auth, Relations: a.Relations,
+		Notes: a.Notes, Delivery: a.Delivery, Mail: a.Mail, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
 	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus)
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err

@@ -16,6 +16,7 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/note"
+	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
@@ -36,6 +37,7 @@ type Deps struct {
 	Instances *instance.Service
 	Users     *user.Service
 	Auth      *auth.Service
+	Relations *relation.Service
 	Notes     *note.Service
 	Delivery  *delivery.Service
 	Mail      *mailer.Service
@@ -95,7 +97,7 @@ func (s *Service) Consumers() []log.Consumer {
 
 // Jobs of this slice.
 func (s *Service) Jobs() []job.Worker {
-	return []job.Worker{job.Work(s.workReport)}
+	return []job.Worker{job.Work(s.workReport), job.Work(s.workLoosen)}
 }
 
 // Channels of this slice.

@@ -235,15 +235,9 @@ func (s *Service) Locals(ctx context.Context) ([]*User, error) {
 
 const sqlSuspend = `UPDATE "user" SET is_suspended = $2, updated_at = now() WHERE id = $1 AND is_suspended <> $2`
 
-// Suspend takes an account's rights, or gives them back. Its connections end.
-func (s *Service) Suspend(ctx context.Context, userID string, yes bool) error {
-	return s.db.Tx(ctx, func(tx *pg.Tx) error {
-		_, err := s.SuspendIn(ctx, tx, userID, yes)
-		return err
-	})
-}
-
-// SuspendIn is Suspend in tx; false when the account was so already.
+// SuspendIn takes an account's rights, or gives them back; its connections end.
+// False when the account was so already. Other servers are package moderation's to
+// tell.
 func (s *Service) SuspendIn(ctx context.Context, tx *pg.Tx, userID string, yes bool) (bool, error) {
 	tag, err := tx.Exec(ctx, sqlSuspend, userID, yes)
 	if err != nil {
