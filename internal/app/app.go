@@ -76,6 +76,7 @@ type Options struct {
 	Zone            *time.Location
 	TrustedProxies  []netip.Prefix
 	PrivateNetworks []netip.Prefix
+	SetupPassword   string // for making the first account; "": anybody may
 	TestHosts       map[string]netip.AddrPort
 	Workers         bool // work jobs, deliveries and the inbox here
 	Log             *slog.Logger
@@ -267,7 +268,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, News: a.News, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
-		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits})
+		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits, Setup: o.SetupPassword})
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
 	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
 	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,

@@ -96,6 +96,8 @@ func (s *Service) Endpoints() []api.Endpoint {
 		api.Post("i/update", s.apiUpdate, api.Scope("write:account"), api.Limit(20, time.Hour), api.Errors(updateErrors()...)),
 		api.Post("users/show", s.apiShow, api.Visitors, api.Errors(errNoSuchUser, errRemote)),
 		api.Post("users/search-by-username-and-host", s.apiSearch, api.Visitors),
+		api.Post("admin/unset-user-avatar", s.apiUnsetAvatar, api.Moderator("write:admin:unset-user-avatar"), api.Errors(errUnsetNone, errUnsetDenied)),
+		api.Post("admin/unset-user-banner", s.apiUnsetBanner, api.Moderator("write:admin:unset-user-banner"), api.Errors(errUnsetNone, errUnsetDenied)),
 	})
 }
 
