@@ -60,8 +60,8 @@ func (s *Service) apiHistory(ctx context.Context, c *api.Call, req historyReq) (
 
 const sqlLastSignins = sqlSignins + ` WHERE t.user_id = $1 ORDER BY t.id DESC LIMIT $2`
 
-// Signins are the last n attempts to sign in to an account, the newest first.
-func (s *Service) Signins(ctx context.Context, userID string, n int) ([]Signin, error) {
+// LastSignIns are the last n attempts to sign in to an account, the newest first.
+func (s *Service) LastSignIns(ctx context.Context, userID string, n int) ([]Signin, error) {
 	rows, err := s.db.Query(ctx, sqlLastSignins, userID, n)
 	if err != nil {
 		return nil, fmt.Errorf("sign-ins: %w", err)

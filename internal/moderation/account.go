@@ -56,7 +56,7 @@ type shown struct {
 	IsHibernated         bool              `json:"isHibernated"` // no account hibernates here
 	LastActiveDate       *api.Time         `json:"lastActiveDate"`
 	ModerationNote       string            `json:"moderationNote"`
-	Signins              []auth.Signin     `json:"signins"`
+	SignIns              []auth.Signin     `json:"signins"`
 	Policies             *role.Policies    `json:"policies"`
 	Roles                []*role.Packed    `json:"roles"`
 	RoleAssigns          []role.Assignment `json:"roleAssigns"`
@@ -104,7 +104,7 @@ func (s *Service) apiShowUser(ctx context.Context, c *api.Call, req userReq) (*s
 		return nil, err
 	}
 	d.IsSilenced = !d.Policies.CanPublicNote
-	if d.Signins, err = s.Auth.Signins(ctx, u.ID, shownSignins); err != nil {
+	if d.SignIns, err = s.Auth.LastSignIns(ctx, u.ID, shownSignins); err != nil {
 		return nil, err
 	}
 	roles, err := s.Roles.RolesOf(ctx, []string{u.ID})
