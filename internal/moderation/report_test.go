@@ -105,6 +105,20 @@ func TestReports(t *testing.T) {
 	if l := root.List(t, "admin/show-moderation-logs", m{"search": "rude"}); len(l) != 0 {
 		t.Error("what a report says is in the log")
 	}
+	// Who moderates no more hears of nothing more, on a channel that is open.
+	held := testsrv.Dig(mod.Post(t, "admin/show-user", m{"userId": mod.ID}), "roles", 0, "id")
+	root.Post(t, "admin/roles/unassign", m{"roleId": held, "userId": mod.ID})
+	s.Settle(t)
+	sock.Send(m{"type": "connect", "body": m{"channel": "main", "id": "main", "pong": true}})
+	a.Post(t, "users/report-abuse", m{"userId": b.ID, "comment": "the last"})
+	chief.Next("the last report", func(e m) bool { return testsrv.Dig(e, "body", "body", "comment") == "the last" })
+	a.Post(t, "following/create", m{"userId": mod.ID})
+	sock.Next("a follower", func(e m) bool {
+		if testsrv.Dig(e, "body", "body", "comment") == "the last" {
+			t.Error("somebody who moderates no more is told of a report")
+		}
+		return testsrv.Dig(e, "body", "type") == "followed"
+	})
 	// Nobody else hears of reports.
 	plain := a.Stream(t)
 	plain.Send(m{"type": "connect", "body": m{"channel": "admin", "id": "admin", "pong": true}})

@@ -80,8 +80,15 @@ type updateMetaReq map[string]json.RawMessage
 func (updateMetaReq) APISchema() *api.Schema {
 	s := *offers()
 	s.Props = slices.Clone(s.Props)
-	for _, p := range api.SchemaOf(reflect.TypeFor[missing]()).Props {
-		s.Props = append(s.Props, &api.Prop{Name: p.Name, Schema: &api.Schema{}})
+	known := map[string]bool{"policies": true, "uri": true, "version": true, "noteSearchableScope": true, "swPublickey": true}
+	for _, p := range s.Props {
+		known[p.Name] = true
+	}
+	for _, p := range append(api.SchemaOf(reflect.TypeFor[adminMeta]()).Props, &api.Prop{Name: "swPublicKey"}) {
+		if !known[p.Name] {
+			known[p.Name] = true
+			s.Props = append(s.Props, &api.Prop{Name: p.Name, Schema: &api.Schema{}})
+		}
 	}
 	return &s
 }

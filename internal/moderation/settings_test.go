@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"buttersc.one/oven/internal/app"
+	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/testsrv"
 )
 
@@ -75,5 +77,23 @@ func TestSettings(t *testing.T) {
 	status, body := g.Call(t, "signup", m{"username": "boss", "password": "password", "reason": "x"})
 	if status == 200 || !strings.Contains(flagText(body), "USED_USERNAME") {
 		t.Errorf("a name that is kept: %d %v", status, body)
+	}
+}
+
+// What is changed at one process is in force at the others.
+func TestSettingsOfAllProcesses(t *testing.T) {
+	t.Parallel()
+	box, err := secret.LoadOrCreate(t.TempDir() + "/secret.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := testsrv.New(t, func(o *app.Options) { o.Box = box })
+	root := one.User(t, "chief")
+	two := testsrv.New(t, func(o *app.Options) { o.Box, o.DB, o.Origin, o.Host = box, one.DB, one.Origin, one.Host })
+	root.Post(t, "admin/update-meta", m{"name": "bakery", "smtpPass": "hush"})
+	two.Settle(t)
+	set := two.App.Meta.Get()
+	if set.Name == nil || *set.Name != "bakery" || set.SMTPPass == nil || *set.SMTPPass != "hush" {
+		t.Errorf("the other process has %v", set.Name)
 	}
 }

@@ -121,3 +121,27 @@ func TestSuspendRemote(t *testing.T) {
 		t.Errorf("an account of theirs coming back told them %v", left)
 	}
 }
+
+// What another server suspends is gone here, and back when it says so; nobody
+// else can bring it back.
+func TestSuspendedElsewhere(t *testing.T) {
+	t.Parallel()
+	far := testsrv.NewRemote(t)
+	s := testsrv.New(t)
+	me := s.User(t, "mia")
+	bob, eve := far.Actor("bob"), far.Actor("eve")
+	doc := bob.Note("/notes/1", nil)
+	bob.Tell(t, s, m{"type": "Create", "id": far.Origin + "/notes/1/activity", "object": doc})
+	them := bob.On(t, me)
+	end := m{"type": "Delete", "id": bob.ID + "#suspend/1", "actor": bob.ID, "object": bob.ID}
+	bob.Tell(t, s, end)
+	me.Fails(t, "users/show", m{"userId": them.ID}, 404, "NO_SUCH_USER")
+	eve.Send(t, s, m{"type": "Undo", "object": m{"type": "Delete", "id": bob.ID + "#suspend/1", "actor": bob.ID, "object": bob.ID}})
+	eve.Tell(t, s, m{"type": "Undo", "object": m{"type": "Delete", "id": eve.ID + "#suspend/1", "actor": eve.ID, "object": bob.ID}})
+	me.Fails(t, "users/show", m{"userId": them.ID}, 404, "NO_SUCH_USER")
+	bob.Tell(t, s, m{"type": "Undo", "object": end})
+	testsrv.Is(t, me.Post(t, "users/show", m{"userId": them.ID}), "bob", "username")
+	if n := s.Count(t, "SELECT count(*) FROM note WHERE user_id = $1", them.ID); n != 0 {
+		t.Error("the notes that were deleted are there")
+	}
+}
