@@ -207,15 +207,15 @@ func (s *Service) flagged(ctx context.Context, tx *pg.Tx, uri string) (u *user.U
 	return u, noteID, nil
 }
 
-// comment is what a report says, with the pages of the notes it is about.
+// comment is what a report says, with the pages of the notes it is about, as many
+// as leave room for what it says.
 func (s *Service) comment(text string, noteIDs []string) string {
 	var tail strings.Builder
 	for _, id := range noteIDs {
-		tail.WriteString("\n" + s.Meta.Origin + "/notes/" + id)
+		if line := "\n" + s.Meta.Origin + "/notes/" + id; tail.Len()+len(line) <= maxComment/2 {
+			tail.WriteString(line)
+		}
 	}
-	r, room := []rune(text), maxComment-tail.Len()
-	if room < 0 {
-		room, tail = maxComment, strings.Builder{}
-	}
-	return string(r[:min(len(r), room)]) + tail.String()
+	r := []rune(text)
+	return string(r[:min(len(r), maxComment-tail.Len())]) + tail.String()
 }

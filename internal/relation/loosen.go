@@ -51,7 +51,7 @@ func (s *Service) Loosen(ctx context.Context, tx *pg.Tx, u *user.User, n int) (i
 	for _, t := range ties {
 		follower, followee := users[t.Follower], users[t.Followee]
 		if follower == nil || followee == nil {
-			continue // going with the account that ends
+			return 0, fmt.Errorf("tie of %s and %s: one is not there", t.Follower, t.Followee)
 		}
 		if err := s.loosen(ctx, tx, follower, followee, t.Real, !u.Local()); err != nil {
 			return 0, err
