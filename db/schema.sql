@@ -1,6 +1,6 @@
 -- The schema as the migrations leave it. Written by make schema; a test compares it.
 
--- owner: profile. Reports to the moderators of this server
+-- owner: moderation. Reports to the moderators of this server, of people here and of other servers. assignee_id is who closed it
 CREATE TABLE "abuse_report" (
 	id text COLLATE "C" NOT NULL,
 	target_user_id text COLLATE "C" NOT NULL,
@@ -10,10 +10,17 @@ CREATE TABLE "abuse_report" (
 	comment text NOT NULL,
 	note_ids text[] NOT NULL DEFAULT '{}'::text[],
 	resolved boolean NOT NULL DEFAULT false,
+	assignee_id text COLLATE "C",
+	resolved_as text,
+	forwarded boolean NOT NULL DEFAULT false,
+	moderation_note text NOT NULL DEFAULT ''::text,
 	CONSTRAINT abuse_report_pkey PRIMARY KEY (id),
+	CONSTRAINT abuse_report_assignee_id_fkey FOREIGN KEY (assignee_id) REFERENCES "user"(id) ON DELETE SET NULL,
 	CONSTRAINT abuse_report_reporter_id_fkey FOREIGN KEY (reporter_id) REFERENCES "user"(id) ON DELETE CASCADE,
-	CONSTRAINT abuse_report_target_user_id_fkey FOREIGN KEY (target_user_id) REFERENCES "user"(id) ON DELETE CASCADE
+	CONSTRAINT abuse_report_target_user_id_fkey FOREIGN KEY (target_user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT abuse_report_resolved_as_check CHECK ((resolved_as = ANY (ARRAY['accept'::text, 'reject'::text])))
 );
+CREATE INDEX abuse_report_assignee_idx ON public.abuse_report USING btree (assignee_id) WHERE (assignee_id IS NOT NULL);
 CREATE INDEX abuse_report_open_idx ON public.abuse_report USING btree (id DESC) WHERE (NOT resolved);
 CREATE INDEX abuse_report_reporter_idx ON public.abuse_report USING btree (reporter_id);
 CREATE INDEX abuse_report_target_idx ON public.abuse_report USING btree (target_user_id);
@@ -1060,6 +1067,14 @@ CREATE TABLE "signup_pending" (
 	CONSTRAINT signup_pending_waits_for_check CHECK ((waits_for = ANY (ARRAY['mail'::text, 'approval'::text])))
 );
 CREATE UNIQUE INDEX signup_pending_name_key ON public.signup_pending USING btree (username_lower) WHERE (waits_for = 'approval'::text);
+
+-- owner: moderation. The Delete by which other servers were told that an account here is suspended, until it is undone
+CREATE TABLE "suspension" (
+	user_id text COLLATE "C" NOT NULL,
+	activity_id text NOT NULL,
+	CONSTRAINT suspension_pkey PRIMARY KEY (user_id),
+	CONSTRAINT suspension_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
 
 -- owner: auth. Names are never given out twice
 CREATE TABLE "used_username" (

@@ -324,7 +324,7 @@ func (c *cli) suspend(ctx context.Context, username string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	return a.Users.Suspend(ctx, u.ID, yes)
+	return a.Moderation.Suspend(ctx, "", u.ID, yes)
 }
 
 // emojiCmd is the emoji's commands.

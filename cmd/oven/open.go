@@ -102,7 +102,7 @@ func (o *opened) app(ctx context.Context, workers bool) (*app.App, error) {
 	return app.New(ctx, app.Options{
 		Mode: string(o.cfg.Mode), Origin: o.cfg.URL, Host: o.cfg.Host(), Hostname: o.cfg.Hostname(), Version: version,
 		DB: o.db, Box: box, Files: files, TempDir: dir + "/files", Zone: o.cfg.Location, TrustedProxies: o.cfg.TrustedProxies,
-		PrivateNetworks: o.cfg.AllowedPrivateNetworks, TestHosts: o.cfg.TestHosts, Workers: workers, Log: o.log,
+		PrivateNetworks: o.cfg.AllowedPrivateNetworks, SetupPassword: o.cfg.SetupPassword, TestHosts: o.cfg.TestHosts, Workers: workers, Log: o.log,
 	})
 }
 

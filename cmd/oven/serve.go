@@ -120,10 +120,14 @@ func (o *opened) welcome(ctx context.Context, a *app.App) {
 	if err != nil || !first {
 		return
 	}
+	browser := "    in the browser   " + o.cfg.URL + "/signup"
+	if o.cfg.SetupPassword != "" {
+		browser = "    by the API       admin/accounts/create, with the setup password"
+	}
 	fmt.Fprintln(os.Stderr, strings.Join([]string{
 		"",
 		"  Nobody has an account yet. The first one becomes the administrator:",
-		"    in the browser   " + o.cfg.URL + "/signup",
+		browser,
 		"    or here          bin/oven user create --admin --username NAME --password-stdin",
 		"",
 	}, "\n"))

@@ -97,24 +97,10 @@ func (s *Service) End(ctx context.Context, tx *pg.Tx, userID string) error {
 	return s.Queue.Insert(ctx, tx, endArgs{UserID: userID}, s.Now())
 }
 
-// Everybody who may know the account: the inboxes of all servers that are known
-// here, a server's shared one where it has one.
-const sqlEverybody = `
-SELECT DISTINCT CASE WHEN shared_inbox IS NULL THEN inbox ELSE '' END, coalesce(shared_inbox, '')
-FROM "user" WHERE host IS NOT NULL AND inbox IS NOT NULL AND NOT is_deleted AND NOT is_suspended`
-
 func (s *Service) sendEnd(ctx context.Context, tx *pg.Tx, u *user.User) error {
-	rows, err := tx.Query(ctx, sqlEverybody)
+	everybody, err := s.Users.Everybody(ctx, tx)
 	if err != nil {
-		return fmt.Errorf("inboxes of everybody: %w", err)
-	}
-	everybody, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (delivery.Inbox, error) {
-		var in delivery.Inbox
-		err := r.Scan(&in.URL, &in.Shared)
-		return in, err
-	})
-	if err != nil {
-		return fmt.Errorf("inboxes of everybody: %w", err)
+		return err
 	}
 	uri := s.Users.URI(u)
 	act := ap.Delete(uri, uri+"#delete", uri)

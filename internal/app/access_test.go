@@ -46,7 +46,7 @@ func TestAccess(t *testing.T) {
 	stranger := &testsrv.User{S: s, Name: "nobody's token", Token: "0123456789abcdef"}
 	other := &testsrv.User{S: s, Name: "nobody's app token", Token: strings.Repeat("x", 32)}
 	powerless := app(t, a, "read:drive")
-	if err := s.App.Users.Suspend(t.Context(), gone.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", gone.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	err := s.DB.Tx(t.Context(), func(tx *pg.Tx) error { return s.App.Users.MoveTo(t.Context(), tx, moved.ID, s.Origin+"/users/"+a.ID) })
@@ -236,7 +236,7 @@ func TestStreamAccess(t *testing.T) {
 	// An account that is suspended is disconnected.
 	b := s.User(t, "bora")
 	sock := b.Stream(t, "main")
-	if err := s.App.Users.Suspend(t.Context(), b.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", b.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	sock.Closed()

@@ -76,6 +76,7 @@ type Options struct {
 	Zone            *time.Location
 	TrustedProxies  []netip.Prefix
 	PrivateNetworks []netip.Prefix
+	SetupPassword   string // for making the first account; "": anybody may
 	TestHosts       map[string]netip.AddrPort
 	Workers         bool // work jobs, deliveries and the inbox here
 	Log             *slog.Logger
@@ -267,7 +268,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, News: a.News, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
-		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits})
+		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits, Setup: o.SetupPassword})
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
 	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
 	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,
@@ -275,7 +276,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 		Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
 	a.Reactions = reaction.New(reaction.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Emojis: a.Emojis,
 		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
-	a.Stats = stats.New(o.DB, a.Log)
+	a.Stats = stats.New(o.DB, a.Meta, a.Log, o.TempDir)
 	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
 		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Slog: o.Log})
 	l.users, l.fed, l.auth, l.roles, l.notes = a.Users, a.Federation, a.Auth, a.Roles, a.Notes
@@ -293,7 +294,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
-	a.Moderation = moderation.New(o.DB, ids, a.Bus, a.Roles, a.Users)
+	a.Moderation = moderation.New(moderation.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Users: a.Users, Auth: a.Auth, Relations: a.Relations,
+		Notes: a.Notes, Delivery: a.Delivery, Mail: a.Mail, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
 	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus)
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err

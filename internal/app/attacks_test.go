@@ -203,7 +203,7 @@ func TestRow12(t *testing.T) {
 	byApp := token.Stream(t, "main")
 	b.Post(t, "i/regenerate-token", m{"password": "password"})
 	live.Closed()
-	if err := s.App.Users.Suspend(t.Context(), b.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", b.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	byApp.Closed()

@@ -47,6 +47,7 @@ type Service struct {
 	now    func() time.Time
 	door   *remote.Client
 	limits func() *api.Limiter
+	setup  string
 	pairs  chan *httpsig.KeyPair
 	cache  tokenCache
 }
@@ -67,12 +68,13 @@ type Deps struct {
 	Door   *remote.Client // to other servers and clients' pages
 	Now    func() time.Time
 	Limits func() *api.Limiter // the API's, which sign-up and sign-in use too
+	Setup  string              // the password for making the first account; "": anybody may
 }
 
 // New makes the service.
 func New(d Deps) *Service {
 	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, users: d.Users, box: d.Box, ids: d.IDs, log: d.Log, bus: d.Bus, hub: d.Hub,
-		queue: d.Queue, mail: d.Mail, door: d.Door, now: d.Now, limits: d.Limits,
+		queue: d.Queue, mail: d.Mail, door: d.Door, now: d.Now, limits: d.Limits, setup: d.Setup,
 		pairs: make(chan *httpsig.KeyPair, sparePairs), cache: tokenCache{m: map[[32]byte]cachedIdentity{}}}
 }
 

@@ -83,7 +83,7 @@ func TestSignin(t *testing.T) {
 	if l := a.List(t, "i/notifications", m{}); len(l) != 2 || l[0]["type"] != "login" {
 		t.Errorf("notifications %v", l)
 	}
-	if err := s.App.Users.Suspend(t.Context(), a.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", a.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	s.Settle(t)

@@ -24,6 +24,7 @@ func (s *Service) accountEndpoints() []api.Endpoint {
 		api.Post("i/regenerate-token", s.apiRegenerateToken, api.Secure, api.Errors(errWrongPassword)),
 		api.Post("request-reset-password", s.apiRequestReset, api.Visitors, api.Limit(3, time.Hour)),
 		api.Post("reset-password", s.apiReset, api.Visitors, api.Limit(10, time.Hour), api.Errors(errResetToken)),
+		api.Post("admin/accounts/create", s.apiCreate, api.Visitors, api.Errors(errCreateDenied, errCreateSetup)),
 		api.Post("admin/reset-password", s.apiAdminReset, api.Moderator("write:admin:reset-password"), api.Errors(errAdminResetNone, errAdminResetDenied)),
 	}
 }

@@ -58,6 +58,21 @@ func (s *Service) apiHistory(ctx context.Context, c *api.Call, req historyReq) (
 	return list, nil
 }
 
+const sqlLastSignins = sqlSignins + ` WHERE t.user_id = $1 ORDER BY t.id DESC LIMIT $2`
+
+// LastSignIns are the last n attempts to sign in to an account, the newest first.
+func (s *Service) LastSignIns(ctx context.Context, userID string, n int) ([]Signin, error) {
+	rows, err := s.db.Query(ctx, sqlLastSignins, userID, n)
+	if err != nil {
+		return nil, fmt.Errorf("sign-ins: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanSignin(s.ids.Method()))
+	if err != nil {
+		return nil, fmt.Errorf("sign-ins: %w", err)
+	}
+	return list, nil
+}
+
 const sqlSigninByID = `SELECT id, ip, success FROM signin WHERE id = $1`
 
 // onSignedIn brings sign-ins to the main channel of whoever is there already.

@@ -85,6 +85,10 @@ func (s *Service) fallback(wish string) string {
 	return language(append([]string{wish}, s.meta.Get().Langs...)...)
 }
 
+// Language is what somebody is written to in who has said that he wants wish: a
+// language there are letters in.
+func (s *Service) Language(wish string) string { return s.fallback(wish) }
+
 // letter fills a text in.
 func (s *Service) letter(kind letterKind, lang, to, name, link string, until time.Time) mailer.Letter {
 	site := s.meta.Host

@@ -457,7 +457,7 @@ func TestOAuthExchange(t *testing.T) {
 		t.Errorf("too late: %v", out)
 	}
 	code = f.code()
-	if err := s.App.Users.Suspend(t.Context(), a.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", a.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, out := f.exchange(code, nil); out["error"] != "invalid_grant" {

@@ -249,12 +249,12 @@ func TestPasskeyAlone(t *testing.T) {
 	testsrv.Is(t, g.Post(t, "signin-flow", m{"username": "alice", "credential": k.get(testsrv.Dig(step, "authRequest"))}), a.Token, "i")
 	// The password alone is still not enough.
 	testsrv.Is(t, g.Post(t, "signin-flow", m{"username": "alice", "password": "password"}), false, "finished")
-	if err := s.App.Users.Suspend(t.Context(), a.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", a.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	option, about = ask()
 	refused(m{"credential": k.get(option), "context": about}, "e03a5f46-d309-4865-9b69-56282d94e1eb")
-	if err := s.App.Users.Suspend(t.Context(), a.ID, false); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", a.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	s.Settle(t)

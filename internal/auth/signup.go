@@ -49,6 +49,7 @@ type NewAccount struct {
 	Operator   bool    // made by the operator: closed registration and preserved names do not count
 	Host       *string // test mode only: of an imaginary remote server
 	Invitation string  // needed where registration is closed
+	First      bool    // only if nobody has an account here
 }
 
 // made is an account as it is put into the database.
@@ -107,6 +108,9 @@ func (s *Service) create(ctx context.Context, tx *pg.Tx, m made, pair *httpsig.K
 	first, err := s.meta.RequiresSetup(ctx, tx)
 	if err != nil {
 		return nil, "", err
+	}
+	if m.First && !first {
+		return nil, "", errNotFirst
 	}
 	if !m.waited {
 		if err := s.mayUse(ctx, tx, m.NewAccount, first); err != nil {
@@ -291,6 +295,9 @@ func (s *Service) Apply(ctx context.Context, ip netip.Addr, a Application) (*App
 	first, err := s.meta.RequiresSetup(ctx, s.db)
 	if err != nil {
 		return nil, err
+	}
+	if first && s.setup != "" && a.Host == nil {
+		return nil, SignupError(ErrRegistration) // admin/accounts/create asks for the password
 	}
 	set := s.meta.Get()
 	if a.Host == nil && !first && (set.EmailRequiredToSignup || set.ApprovalRequired) {

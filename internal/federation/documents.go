@@ -32,12 +32,12 @@ func (s *Service) actorByID(r *http.Request) (any, error) {
 	return s.Users.Actor(r.Context(), u)
 }
 
-// ended is what is told of an account that has ended: its key alone, by which
-// others verify that it has. errGone when there is no such account, or the key is
-// kept no longer.
+// ended is what is told of an account that has ended or is suspended: its key
+// alone, by which others verify that it is. errGone when there is no such account,
+// or the key is kept no longer.
 func (s *Service) ended(r *http.Request) (any, error) {
 	u, err := s.Users.ByID(r.Context(), r.PathValue("id"))
-	if errors.Is(err, user.ErrNotFound) || err == nil && (!u.Local() || !u.IsDeleted) {
+	if errors.Is(err, user.ErrNotFound) || err == nil && (!u.Local() || !u.IsDeleted && !u.IsSuspended) {
 		return nil, errGone
 	}
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Service) ended(r *http.Request) (any, error) {
 	}
 	self := s.Users.LocalURI(u.ID)
 	return &ap.Actor{Context: ap.Context(), Type: "Person", ID: self, Inbox: self + "/inbox", Outbox: self + "/outbox",
-		Followers: self + "/followers", Following: self + "/following", PreferredUsername: u.Username,
+		Followers: self + "/followers", Following: self + "/following", PreferredUsername: u.Username, Suspended: u.IsSuspended && !u.IsDeleted,
 		PublicKey: &ap.Key{ID: s.Users.KeyID(u.ID), Type: "Key", Owner: self, PublicKeyPEM: pem}}, nil
 }
 

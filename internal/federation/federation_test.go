@@ -88,10 +88,14 @@ func TestDocuments(t *testing.T) {
 	if status, _, _ := get(t, s, "/users/"+b.ID+"/following", asDoc); status != 403 {
 		t.Errorf("a hidden list: %d", status)
 	}
-	if err := s.App.Users.Suspend(t.Context(), a.ID, true); err != nil {
+	if err := s.App.Moderation.Suspend(t.Context(), "", a.ID, true); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{"/users/" + a.ID, "/notes/" + public, "/@alice"} {
+	status, _, key := get(t, s, "/users/"+a.ID, asDoc)
+	if testsrv.Dig(key, "suspended") != true || testsrv.Dig(key, "publicKey", "publicKeyPem") == nil || testsrv.Dig(key, "icon") != nil {
+		t.Errorf("a suspended account: %d %v, want its key alone", status, key)
+	}
+	for _, p := range []string{"/users/" + a.ID + "/outbox", "/notes/" + public, "/@alice"} {
 		if status, _, _ := get(t, s, p, asDoc); status != 404 {
 			t.Errorf("%s of a suspended account: %d", p, status)
 		}

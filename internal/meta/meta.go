@@ -96,7 +96,8 @@ type ClientOptions struct {
 func defaults() *Settings {
 	return &Settings{
 		ClientOptions: ClientOptions{EntrancePageStyle: "classic", ShowTimelineForVisitor: true, ShowActivitiesForVisitor: true},
-		Langs:         []string{}, ServerRules: []string{}, Policies: json.RawMessage("{}"),
+		Langs:         []string{}, ServerRules: []string{}, Policies: json.RawMessage("{}"), PinnedUsers: []string{}, SensitiveWords: []string{},
+		ProhibitedWords: []string{}, HiddenTags: []string{}, BlockedHosts: []string{}, MediaSilencedHosts: []string{}, FederationHosts: []string{},
 		PreservedUsernames:   []string{"admin", "administrator", "root", "system", "maintainer", "host", "mod", "moderator", "owner", "superuser", "staff", "auth", "i", "me", "everyone", "all", "mention", "mentions", "example", "user", "users", "account", "accounts", "official", "help", "helps", "support", "supports", "info", "information", "informations", "announce", "announces", "announcement", "announcements", "notice", "notification", "notifications", "dev", "developer", "developers", "tech", "misskey"},
 		Federation:           "all",
 		CacheRemoteSensitive: true,

@@ -43,8 +43,8 @@ func (s *Service) apiLogs(ctx context.Context, c *api.Call, req logsReq) ([]*Ent
 	if req.Search != nil && *req.Search != "" {
 		w.And("strpos(lower(t.info::text), lower(?)) > 0", *req.Search)
 	}
-	tail := req.Apply(w, s.ids.Method(), req.Limit)
-	rows, err := s.db.Query(ctx, sqlLogs+w.SQL()+tail, w.Args...)
+	tail := req.Apply(w, s.IDs.Method(), req.Limit)
+	rows, err := s.DB.Query(ctx, sqlLogs+w.SQL()+tail, w.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("moderation log: %w", err)
 	}
@@ -61,16 +61,16 @@ func (s *Service) apiLogs(ctx context.Context, c *api.Call, req logsReq) ([]*Ent
 	if len(out) == 0 {
 		return []*Entry{}, nil
 	}
-	users, err := s.users.ByIDs(ctx, s.db, who)
+	users, err := s.Users.ByIDs(ctx, s.DB, who)
 	if err != nil {
 		return nil, err
 	}
-	packed, err := s.users.PackDetailed(ctx, c.UserID, users, false)
+	packed, err := s.Users.PackDetailed(ctx, c.UserID, users, false)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range out {
-		at, err := s.ids.Method().Time(e.ID)
+		at, err := s.IDs.Method().Time(e.ID)
 		if err != nil {
 			return nil, fmt.Errorf("moderation log: %w", err)
 		}

@@ -1,33 +1,59 @@
-// Package moderation is in charge of what moderators do to accounts and of the
-// log of all that they do, whichever slice it was done in.
+// Package moderation is in charge of what moderators do: reports, what they see
+// of accounts and do to them, and the log of all that they do, whichever slice it
+// was done in.
 package moderation
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
+	"buttersc.one/oven/internal/auth"
+	"buttersc.one/oven/internal/instance"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/note"
+	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/event"
+	"buttersc.one/oven/internal/socket/inbox"
+	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/mailer"
+	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
 )
 
-// Service moderates.
-type Service struct {
-	db    *pg.DB
-	ids   *id.Maker
-	bus   *event.Bus
-	roles *role.Service
-	users *user.Service
+// Deps are what the service stands on.
+type Deps struct {
+	DB        *pg.DB
+	Meta      *meta.Service
+	Roles     *role.Service
+	Instances *instance.Service
+	Users     *user.Service
+	Auth      *auth.Service
+	Relations *relation.Service
+	Notes     *note.Service
+	Delivery  *delivery.Service
+	Mail      *mailer.Service
+	Queue     *job.Queue
+	IDs       *id.Maker
+	Bus       *event.Bus
+	Log       *log.Log
+	Hub       *stream.Hub
+	Now       func() time.Time
 }
 
+// Service moderates.
+type Service struct{ Deps }
+
 // New makes the service.
-func New(db *pg.DB, ids *id.Maker, bus *event.Bus, roles *role.Service, us *user.Service) *Service {
-	return &Service{db: db, ids: ids, bus: bus, roles: roles, users: us}
-}
+func New(d Deps) *Service { return &Service{d} }
 
 // Listeners write the log.
 func (s *Service) Listeners() []event.Listener {
@@ -48,17 +74,42 @@ func (s *Service) onActed(ctx context.Context, tx *pg.Tx, ev role.Acted) error {
 	if err != nil {
 		return fmt.Errorf("moderation log: %w", err)
 	}
-	if _, err := tx.Exec(ctx, sqlLog, s.ids.Now(), ev.Moderator, ev.Type, b); err != nil {
+	if _, err := tx.Exec(ctx, sqlLog, s.IDs.Now(), ev.Moderator, ev.Type, b); err != nil {
 		return fmt.Errorf("moderation log: %w", err)
 	}
 	return nil
 }
 
+// acted puts what the caller did into the log.
+func (s *Service) acted(ctx context.Context, tx *pg.Tx, c *api.Call, what string, info map[string]any) error {
+	return s.Bus.Emit(ctx, tx, role.Acted{Moderator: c.UserID, Type: what, Info: info})
+}
+
+// Activities this slice handles.
+func (s *Service) Activities() []inbox.Handler {
+	return []inbox.Handler{inbox.On("Flag", s.onFlag)}
+}
+
+// Consumers tell moderators who are connected.
+func (s *Service) Consumers() []log.Consumer {
+	return []log.Consumer{{Name: "moderation.reports", Kinds: []string{reported}, After: "role.cache", Handle: s.onReported}}
+}
+
+// Jobs of this slice.
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Work(s.workReport), job.Work(s.workLoosen)}
+}
+
+// Channels of this slice.
+func (s *Service) Channels() []stream.Channel {
+	return []stream.Channel{{Name: "admin", Login: true, Scope: "read:admin:stream", Shared: true, Open: s.openAdmin}}
+}
+
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{
-		api.Post("admin/show-moderation-logs", s.apiLogs, api.Moderator("read:admin:show-moderation-log")),
+	return slices.Concat(s.reportEndpoints(), s.accountEndpoints(), s.settingsEndpoints(), []api.Endpoint{
+		api.Post("admin/show-moderation-logs", s.apiLogs, api.Admin("read:admin:show-moderation-log")),
 		api.Post("admin/suspend-user", s.apiSuspend, api.Moderator("write:admin:suspend-user"), api.Errors(errNobody, errRank)),
 		api.Post("admin/unsuspend-user", s.apiUnsuspend, api.Moderator("write:admin:unsuspend-user"), api.Errors(errNobody)),
-	}
+	})
 }

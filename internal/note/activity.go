@@ -402,6 +402,15 @@ func (s *Service) onUpdateQuestion(ctx context.Context, tx *pg.Tx, a *inbox.Acti
 	return nil
 }
 
+// onUndoDelete takes an account back that was suspended at its server: a note that
+// was deleted stays so.
+func (s *Service) onUndoDelete(ctx context.Context, tx *pg.Tx, a *inbox.Activity) error {
+	if a.Object.Object("object").Ref("object") != a.Actor {
+		return inbox.Drop("nothing but an account comes back")
+	}
+	return s.Users.Revive(ctx, tx, a.ActorID)
+}
+
 // onDelete removes what its author deletes: a note, or the account itself.
 // Something unknown is remembered, so that it is not taken when it comes late.
 func (s *Service) onDelete(ctx context.Context, tx *pg.Tx, a *inbox.Activity) error {

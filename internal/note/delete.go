@@ -222,14 +222,14 @@ const sqlSomeOf = `SELECT n.id FROM note n WHERE n.user_id = $1 ORDER BY n.id LI
 // workPurge removes notes in small transactions until none is left; run again
 // it goes on where it was.
 func (s *Service) workPurge(ctx context.Context, a purgeArgs) error {
-	author, err := s.Users.ByID(ctx, a.UserID)
-	if errors.Is(err, user.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
 	for {
+		author, err := s.Users.ByID(ctx, a.UserID)
+		if errors.Is(err, user.ErrNotFound) || err == nil && !author.IsDeleted {
+			return nil // it has come back
+		}
+		if err != nil {
+			return err
+		}
 		rows, err := s.DB.Query(ctx, sqlSomeOf, a.UserID)
 		if err != nil {
 			return fmt.Errorf("notes to purge: %w", err)

@@ -201,6 +201,7 @@ func (s *Service) Activities() []inbox.Handler {
 		inbox.On("Delete", s.onDelete),
 		inbox.On("Announce", s.onAnnounce),
 		inbox.On("Undo", s.onUndoAnnounce, "Announce"),
+		inbox.On("Undo", s.onUndoDelete, "Delete"),
 	}
 }
 

@@ -115,31 +115,6 @@ func TestRemotePins(t *testing.T) {
 	}
 }
 
-func TestReports(t *testing.T) {
-	t.Parallel()
-	far := testsrv.NewRemote(t)
-	s := testsrv.New(t)
-	root, a, b := s.User(t, "chief"), s.User(t, "alice"), s.User(t, "bora")
-	a.Post(t, "users/report-abuse", m{"userId": b.ID, "comment": "rude"})
-	a.Fails(t, "users/report-abuse", m{"userId": a.ID, "comment": "x"}, 400, "CANNOT_REPORT_YOURSELF")
-	a.Fails(t, "users/report-abuse", m{"userId": root.ID, "comment": "x"}, 400, "CANNOT_REPORT_THE_ADMIN")
-	a.Fails(t, "users/report-abuse", m{"userId": "0000000000000000", "comment": "x"}, 400, "NO_SUCH_USER")
-	a.Fails(t, "users/report-abuse", m{"userId": b.ID, "comment": ""}, 400, "INVALID_PARAM")
-	n := b.Note(t, m{"text": "x"})
-	actor := far.Actor("mod")
-	actor.Tell(t, s, m{"type": "Flag", "content": "spam", "object": []string{b.URI(), s.Origin + "/notes/" + n, "https://elsewhere.example/x"}})
-	actor.Tell(t, s, m{"type": "Flag", "content": "nobody", "object": far.Origin + "/users/mod"})
-	if got := s.Count(t, "SELECT count(*) FROM abuse_report WHERE target_user_id = $1", b.ID); got != 2 {
-		t.Errorf("%d reports", got)
-	}
-	if got := s.Count(t, "SELECT count(*) FROM abuse_report WHERE comment = 'spam' AND note_ids = ARRAY[$1] AND reporter_host = $2", n, far.Host); got != 1 {
-		t.Error("the report from elsewhere is not as it was sent")
-	}
-	if got := s.Count(t, "SELECT count(*) FROM abuse_report"); got != 2 {
-		t.Errorf("%d reports in all", got)
-	}
-}
-
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	s := testsrv.New(t)

@@ -92,11 +92,12 @@ func (s *Service) Endpoints() []api.Endpoint {
 		api.Post("i/claim-achievement", s.apiClaim, api.Scope("write:account"), api.NotMoved),
 		api.Post("users/achievements", s.apiAchievements, api.Visitors),
 		api.Post("users/update-memo", s.apiMemo, api.Scope("write:account"), api.Errors(errMemoNoUser)),
-		api.Post("users/report-abuse", s.apiReport, api.Scope("write:report-abuse"), api.Errors(errReportNoUser, errReportYourself, errReportAdmin)),
 		api.Post("i", s.apiI, api.Scope("read:account")),
 		api.Post("i/update", s.apiUpdate, api.Scope("write:account"), api.Limit(20, time.Hour), api.Errors(updateErrors()...)),
 		api.Post("users/show", s.apiShow, api.Visitors, api.Errors(errNoSuchUser, errRemote)),
 		api.Post("users/search-by-username-and-host", s.apiSearch, api.Visitors),
+		api.Post("admin/unset-user-avatar", s.apiUnsetAvatar, api.Moderator("write:admin:unset-user-avatar"), api.Errors(errUnsetNone, errUnsetDenied)),
+		api.Post("admin/unset-user-banner", s.apiUnsetBanner, api.Moderator("write:admin:unset-user-banner"), api.Errors(errUnsetNone, errUnsetDenied)),
 	})
 }
 
@@ -111,7 +112,6 @@ func (s *Service) Activities() []inbox.Handler {
 		inbox.On("Update", s.onUpdate, "Person", "Service", "Group", "Organization", "Application"),
 		inbox.On("Add", s.onAdd),
 		inbox.On("Remove", s.onRemove),
-		inbox.On("Flag", s.onFlag),
 	}
 }
 

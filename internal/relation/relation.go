@@ -177,6 +177,11 @@ func (s *Service) FollowerInboxes(ctx context.Context, q pg.Q, userID string) ([
 
 // send delivers an activity of a local account to one remote account.
 func (s *Service) send(ctx context.Context, tx *pg.Tx, from, to *user.User, a *ap.Activity, typ string) error {
+	return s.sendIn(ctx, tx, delivery.Direct, from, to, a, typ)
+}
+
+// sendIn is send by another lane.
+func (s *Service) sendIn(ctx context.Context, tx *pg.Tx, lane delivery.Class, from, to *user.User, a *ap.Activity, typ string) error {
 	if to.Inbox == nil {
 		return nil // imaginary, or an actor that never told where it listens
 	}
@@ -186,7 +191,7 @@ func (s *Service) send(ctx context.Context, tx *pg.Tx, from, to *user.User, a *a
 		return fmt.Errorf("render %s: %w", typ, err)
 	}
 	_, err = s.delivery.Send(ctx, tx, delivery.Message{
-		ActorID: from.ID, ActivityID: a.ID, Type: typ, Body: body, Class: delivery.Direct,
+		ActorID: from.ID, ActivityID: a.ID, Type: typ, Body: body, Class: lane,
 		// Follow, Undo and Block between the same two keep their order.
 		Object: "tie:" + from.ID + ":" + to.ID, Extra: []delivery.Inbox{to.Recipient()},
 	})

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
@@ -81,12 +83,60 @@ func (s *Service) Ranks(ctx context.Context, userID string) (moderator, admin bo
 	if err != nil {
 		return false, false, err
 	}
+	moderator, admin = h.ranks()
+	return moderator, admin, nil
+}
+
+func (h *held) ranks() (moderator, admin bool) {
 	admin = h.subject.Root
 	for _, r := range h.roles {
 		admin = admin || r.Admin
 		moderator = moderator || r.Moderator
 	}
-	return moderator || admin, admin, nil
+	return moderator || admin, admin
+}
+
+// Those who have a rank by hand, or as root; and who may have one by a condition.
+const (
+	sqlRanked = `
+SELECT id FROM "user" WHERE is_root AND host IS NULL AND NOT is_deleted
+UNION SELECT a.user_id FROM role_assignment a JOIN role r ON r.id = a.role_id JOIN "user" u ON u.id = a.user_id
+WHERE (r.is_moderator OR r.is_administrator) AND NOT u.is_deleted AND (a.expires_at IS NULL OR a.expires_at > $1)`
+	sqlPeople = `SELECT id FROM "user" WHERE host IS NULL AND NOT is_deleted AND NOT is_system`
+)
+
+// Moderators are all who may moderate, and whether they may administer.
+func (s *Service) Moderators(ctx context.Context) (map[string]bool, error) {
+	all, err := s.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows pgx.Rows
+	if slices.ContainsFunc(all, func(r *Role) bool { return r.Conditional && (r.Moderator || r.Admin) }) {
+		rows, err = s.db.Query(ctx, sqlPeople)
+	} else {
+		rows, err = s.db.Query(ctx, sqlRanked, s.now())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("moderators: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("moderators: %w", err)
+	}
+	out := map[string]bool{}
+	for chunk := range slices.Chunk(ids, 1000) {
+		found, err := s.hold(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for userID, h := range found {
+			if moderator, admin := h.ranks(); moderator {
+				out[userID] = admin
+			}
+		}
+	}
+	return out, nil
 }
 
 // RolesOf gives the roles of accounts, the foremost first. Their number does

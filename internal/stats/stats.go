@@ -1,5 +1,6 @@
 // Package stats is in charge of this server's numbers: totals that are kept by
-// following the change log, so that nobody counts rows to tell them.
+// following the change log, so that nobody counts rows to tell them; the machine
+// it runs on; and the sizes of its tables.
 package stats
 
 import (
@@ -9,18 +10,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/log"
 )
 
 // Service keeps totals.
 type Service struct {
-	db  *pg.DB
-	log *log.Log
+	db   *pg.DB
+	meta *meta.Service
+	log  *log.Log
+	dir  string // on the disk that files are on
 }
 
 // New makes the service.
-func New(db *pg.DB, lg *log.Log) *Service { return &Service{db: db, log: lg} }
+func New(db *pg.DB, m *meta.Service, lg *log.Log, dir string) *Service {
+	return &Service{db: db, meta: m, log: lg, dir: dir}
+}
 
 // Totals are counts of this moment, up to what is still in the change log.
 type Totals struct {
@@ -112,7 +118,13 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{api.Post("stats", s.apiStats, api.Visitors)}
+	return []api.Endpoint{
+		api.Post("stats", s.apiStats, api.Visitors),
+		api.Post("server-info", s.apiServerInfo, api.Visitors, api.Get(60)),
+		api.Post("admin/server-info", s.apiAdminServerInfo, api.Moderator("read:admin:server-info")),
+		api.Post("admin/get-table-stats", s.apiTables, api.Admin("read:admin:table-stats")),
+		api.Post("admin/get-index-stats", s.apiIndexes, api.Admin("read:admin:index-stats")),
+	}
 }
 
 type statsRes struct {

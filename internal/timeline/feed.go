@@ -20,7 +20,10 @@ type feedLimits struct {
 	each   int // how many of those
 }
 
-func usualLimits() feedLimits { return feedLimits{size: 400, window: 6000, enough: 100, each: 60} }
+// FeedMax is how many notes a timeline in memory has at most.
+const FeedMax = 400
+
+func usualLimits() feedLimits { return feedLimits{size: FeedMax, window: 6000, enough: 100, each: 60} }
 
 // feedKey names a feed.
 type feedKey struct {

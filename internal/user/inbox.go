@@ -2,6 +2,12 @@ package user
 
 import (
 	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/socket/delivery"
 )
 
 const sqlByInbox = `
@@ -32,4 +38,26 @@ func (s *Service) InboxNow(ctx context.Context, inbox string) string {
 		return *u.SharedInbox
 	}
 	return *u.Inbox
+}
+
+const sqlEverybody = `
+SELECT DISTINCT CASE WHEN shared_inbox IS NULL THEN inbox ELSE '' END, coalesce(shared_inbox, '')
+FROM "user" WHERE host IS NOT NULL AND inbox IS NOT NULL AND NOT is_deleted AND NOT is_suspended`
+
+// Everybody is who may know an account here: the inboxes of all servers that are
+// known, a server's shared one where it has one.
+func (s *Service) Everybody(ctx context.Context, q pg.Q) ([]delivery.Inbox, error) {
+	rows, err := q.Query(ctx, sqlEverybody)
+	if err != nil {
+		return nil, fmt.Errorf("inboxes of everybody: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (delivery.Inbox, error) {
+		var in delivery.Inbox
+		err := r.Scan(&in.URL, &in.Shared)
+		return in, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("inboxes of everybody: %w", err)
+	}
+	return list, nil
 }

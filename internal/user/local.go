@@ -222,6 +222,23 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
+const (
+	sqlNoteOn    = `SELECT moderation_note FROM user_profile WHERE user_id = $1 FOR UPDATE`
+	sqlSetNoteOn = `UPDATE user_profile SET moderation_note = $2 WHERE user_id = $1`
+)
+
+// SetModerationNote writes down what moderators know of an account, and gives what
+// stood there before.
+func (s *Service) SetModerationNote(ctx context.Context, tx *pg.Tx, userID, text string) (before string, err error) {
+	if err := tx.QueryRow(ctx, sqlNoteOn, userID).Scan(&before); err != nil {
+		return "", fmt.Errorf("note on account: %w", err)
+	}
+	if _, err := tx.Exec(ctx, sqlSetNoteOn, userID, text); err != nil {
+		return "", fmt.Errorf("note on account: %w", err)
+	}
+	return before, nil
+}
+
 const sqlLocals = `SELECT ` + cols + from + `WHERE u.host IS NULL AND NOT u.is_system AND NOT u.is_deleted ORDER BY u.id`
 
 // Locals are all accounts of this server.
@@ -235,15 +252,9 @@ func (s *Service) Locals(ctx context.Context) ([]*User, error) {
 
 const sqlSuspend = `UPDATE "user" SET is_suspended = $2, updated_at = now() WHERE id = $1 AND is_suspended <> $2`
 
-// Suspend takes an account's rights, or gives them back. Its connections end.
-func (s *Service) Suspend(ctx context.Context, userID string, yes bool) error {
-	return s.db.Tx(ctx, func(tx *pg.Tx) error {
-		_, err := s.SuspendIn(ctx, tx, userID, yes)
-		return err
-	})
-}
-
-// SuspendIn is Suspend in tx; false when the account was so already.
+// SuspendIn takes an account's rights, or gives them back; its connections end.
+// False when the account was so already. Other servers are package moderation's to
+// tell.
 func (s *Service) SuspendIn(ctx context.Context, tx *pg.Tx, userID string, yes bool) (bool, error) {
 	tag, err := tx.Exec(ctx, sqlSuspend, userID, yes)
 	if err != nil {

@@ -410,6 +410,24 @@ func (s *Service) MarkDeleted(ctx context.Context, tx *pg.Tx, userID string) err
 	return s.log.Append(ctx, tx, "user.deleted", userID, userID, nil)
 }
 
+// One that was moved aside for another with its name does not come back.
+const sqlRevived = `
+UPDATE "user" SET is_deleted = false, last_fetched_at = NULL, updated_at = now()
+WHERE id = $1 AND host IS NOT NULL AND is_deleted AND strpos(username_lower, '~') = 0`
+
+// Revive takes a remote account back whose server says that it is there again.
+// What is known of it is fetched anew when it is needed.
+func (s *Service) Revive(ctx context.Context, tx *pg.Tx, userID string) error {
+	tag, err := tx.Exec(ctx, sqlRevived, userID)
+	if err != nil {
+		return fmt.Errorf("revive user: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	return s.log.Append(ctx, tx, "user.updated", userID, userID, nil)
+}
+
 // ApplyActor writes a profile that the actor itself sent. Its name and host
 // stay: those change only through Resolve.
 func (s *Service) ApplyActor(ctx context.Context, tx *pg.Tx, userID string, o *ap.Object) error {

@@ -40,6 +40,7 @@ func Context() any {
 		"Emoji":                                 "toot:Emoji",
 		"featured":                              map[string]any{"@id": "toot:featured", "@type": "@id"},
 		"discoverable":                          "toot:discoverable",
+		"suspended":                             "toot:suspended",
 		"schema":                                "http://schema.org#",
 		"PropertyValue":                         "schema:PropertyValue",
 		"value":                                 "schema:value",
@@ -94,6 +95,7 @@ type Actor struct {
 	Birthday                  *string    `json:"vcard:bday,omitempty"`
 	Location                  *string    `json:"vcard:Address,omitempty"`
 	Published                 *time.Time `json:"published,omitempty"`
+	Suspended                 bool       `json:"suspended,omitempty"`
 }
 
 // Endpoints of an actor.

@@ -51,6 +51,8 @@ type Config struct {
 	TrustedProxies         []netip.Prefix            // whose X-Forwarded-For is believed
 	TestHosts              map[string]netip.AddrPort // authority → where it is; development and test only
 
+	SetupPassword string // for making the first account; empty: anybody may
+
 	Location      *time.Location // for what is counted by day; stored times are UTC
 	MetricsListen string         // host:port; empty: off
 	Role          Role

@@ -57,6 +57,7 @@ allowed_private_networks: 10.0.0.0/8, fd00::/8
 trusted_proxies:
   - 127.0.0.1
   - ::1
+setup_password: open sesame
 timezone: Asia/Seoul
 metrics_listen: :9100
 role: worker
@@ -77,7 +78,7 @@ var wholeEnv = []string{
 	"OVEN_MODE=development", "OVEN_URL=https://Example.NET/", "OVEN_LISTEN=[::1]:8080", "OVEN_DATA_DIR=/srv/oven",
 	"OVEN_DATABASE_URL=postgres://oven:pw@db/oven", "OVEN_DATABASE_DIRECT_URL=host=db user=oven",
 	"OVEN_DATABASE_REPLICA_URLS=postgres://r1/oven,postgres://r2/oven", "OVEN_SECRET_KEY_FILE=/etc/oven/key",
-	"OVEN_ALLOWED_PRIVATE_NETWORKS=10.0.0.0/8,fd00::/8", "OVEN_TRUSTED_PROXIES=127.0.0.1,::1", "OVEN_TIMEZONE=Asia/Seoul",
+	"OVEN_ALLOWED_PRIVATE_NETWORKS=10.0.0.0/8,fd00::/8", "OVEN_TRUSTED_PROXIES=127.0.0.1,::1", "OVEN_TIMEZONE=Asia/Seoul", "OVEN_SETUP_PASSWORD=open sesame",
 	"OVEN_METRICS_LISTEN=:9100", "OVEN_ROLE=worker", "OVEN_REDIS_URL=redis://cache:6379/1", "OVEN_SEARCH_URL=http://search:7700",
 	"OVEN_S3_ENDPOINT=https://s3.example", "OVEN_S3_BUCKET=b", "OVEN_S3_REGION=eu", "OVEN_S3_ACCESS_KEY=a", "OVEN_S3_SECRET_KEY=s",
 	"OVEN_S3_PREFIX=p/", "OVEN_S3_PATH_STYLE=true", "OVEN_TEST_HOSTS=b.example=127.0.0.1:4001",
@@ -102,7 +103,7 @@ func TestEveryKeyFromFileAndEnvironment(t *testing.T) {
 			c.DatabaseURL != "postgres://oven:pw@db/oven" || c.DatabaseDirectURL != "host=db user=oven" || c.Managed() ||
 			!reflect.DeepEqual(c.DatabaseReplicaURLs, []string{"postgres://r1/oven", "postgres://r2/oven"}) ||
 			c.SecretKeyFile != "/etc/oven/key" || !reflect.DeepEqual(c.AllowedPrivateNetworks, networks) ||
-			!reflect.DeepEqual(c.TrustedProxies, proxies) || c.Location.String() != "Asia/Seoul" || c.MetricsListen != ":9100" ||
+			!reflect.DeepEqual(c.TrustedProxies, proxies) || c.Location.String() != "Asia/Seoul" || c.SetupPassword != "open sesame" || c.MetricsListen != ":9100" ||
 			c.Role != config.Worker || c.RedisURL != "redis://cache:6379/1" || c.SearchURL != "http://search:7700" ||
 			c.S3 != (config.S3{Endpoint: "https://s3.example", Bucket: "b", Region: "eu", AccessKey: "a", SecretKey: "s", Prefix: "p/", PathStyle: true}) ||
 			!reflect.DeepEqual(c.TestHosts, map[string]netip.AddrPort{"b.example": netip.MustParseAddrPort("127.0.0.1:4001")}) {

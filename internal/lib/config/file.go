@@ -23,6 +23,7 @@ type file struct {
 	SecretKeyFile          text `yaml:"secret_key_file"`
 	AllowedPrivateNetworks text `yaml:"allowed_private_networks"`
 	TrustedProxies         text `yaml:"trusted_proxies"`
+	SetupPassword          text `yaml:"setup_password"`
 	Timezone               text `yaml:"timezone"`
 	MetricsListen          text `yaml:"metrics_listen"`
 	Role                   text `yaml:"role"`

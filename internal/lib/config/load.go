@@ -25,6 +25,7 @@ func (f *file) settings() []setting {
 		{"secret_key_file", &f.SecretKeyFile},
 		{"allowed_private_networks", &f.AllowedPrivateNetworks},
 		{"trusted_proxies", &f.TrustedProxies},
+		{"setup_password", &f.SetupPassword},
 		{"timezone", &f.Timezone},
 		{"metrics_listen", &f.MetricsListen},
 		{"role", &f.Role},

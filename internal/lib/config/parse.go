@@ -77,6 +77,7 @@ func (f *file) parse(systemZone string) (*Config, error) {
 	c.TestHosts, err = testHosts(f.TestHosts, c.Mode)
 	check("test_hosts", err)
 
+	c.SetupPassword = f.SetupPassword.trim()
 	c.Location, err = zone(f.Timezone.trim(), systemZone)
 	check("timezone", err)
 	c.RedisURL, err = serverURL(f.RedisURL.trim(), "redis", "rediss", "unix")

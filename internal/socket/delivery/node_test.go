@@ -147,3 +147,26 @@ func TestFence(t *testing.T) {
 		t.Errorf("it moved the cursor to %d", acked)
 	}
 }
+
+// An actor whose Delete was sent may be told of again, by every process: it was
+// suspended and is back.
+func TestActorAfterItsDelete(t *testing.T) {
+	t.Parallel()
+	dsn := newDSN(t)
+	f := newFleet()
+	a := newRig(t, open(t, dsn), f).run(t)
+	newRig(t, open(t, dsn), f).run(t)
+	fairly(t, a, 2)
+	names := hosts(20)
+	for i, verb := range []string{"Delete", "Undo", "Update"} {
+		a.send(t, message("https://self.example/users/alice", verb, delivery.Background, names...))
+		wait(t, verb, func() bool {
+			for _, h := range names {
+				if len(counts(f.at(shared(h)))) < i+1 {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -127,8 +128,9 @@ func (d *dispatcher) hand(ctx context.Context, stream, upto int64, rows []*row) 
 		if st.class <= Fanout {
 			r.handed = read
 		}
-		if r.typ == "Delete" && !d.shards.all() {
+		if r.typ == "Delete" && !d.shards.all() && !strings.HasSuffix(r.object, "/"+r.actorID) {
 			// Perhaps another node blanked what is unsent of it, and it is in a window here.
+			// An actor's own Delete blanks nothing, and may be undone.
 			blanked = append(blanked, r.object)
 		}
 		set := sets[r.audience]

@@ -1,0 +1,219 @@
+package moderation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/role"
+	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/timeline"
+)
+
+// settingsEndpoints show and change the server's settings.
+func (s *Service) settingsEndpoints() []api.Endpoint {
+	return []api.Endpoint{
+		api.Post("admin/meta", s.apiMeta, api.Admin("read:admin:meta")),
+		api.Post("admin/update-meta", s.apiUpdateMeta, api.Admin("write:admin:meta"), api.Errors(errNoEffect)),
+	}
+}
+
+// kept stands where a password is: it is told to nobody, and given back it means
+// the one that is there.
+const kept = "********"
+
+// adminMeta are the settings as administrators see them.
+type adminMeta struct {
+	*meta.Settings
+	missing
+
+	Policies       *role.Policies `json:"policies"` // with the defaults
+	SMTPPass       *string        `json:"smtpPass"`
+	URI            string         `json:"uri"`
+	Version        string         `json:"version"`
+	ProxyAccountID string         `json:"proxyAccountId"` // the server's own account: no other fetches for anybody
+	HomeFeedMax    int            `json:"perUserHomeTimelineCacheMax"`
+	ListFeedMax    int            `json:"perUserListTimelineCacheMax"`
+}
+
+// missing are Misskey's settings of what this server does not have, or always
+// does, with what that comes to.
+type missing struct {
+	EnableHcaptcha          bool       `json:"enableHcaptcha"`
+	HcaptchaSiteKey         *string    `json:"hcaptchaSiteKey"`
+	HcaptchaSecretKey       *string    `json:"hcaptchaSecretKey"`
+	EnableMcaptcha          bool       `json:"enableMcaptcha"`
+	McaptchaSiteKey         *string    `json:"mcaptchaSiteKey"`
+	McaptchaSecretKey       *string    `json:"mcaptchaSecretKey"`
+	McaptchaInstanceURL     *string    `json:"mcaptchaInstanceUrl"`
+	EnableRecaptcha         bool       `json:"enableRecaptcha"`
+	RecaptchaSiteKey        *string    `json:"recaptchaSiteKey"`
+	RecaptchaSecretKey      *string    `json:"recaptchaSecretKey"`
+	EnableTurnstile         bool       `json:"enableTurnstile"`
+	TurnstileSiteKey        *string    `json:"turnstileSiteKey"`
+	TurnstileSecretKey      *string    `json:"turnstileSecretKey"`
+	EnableTestcaptcha       bool       `json:"enableTestcaptcha"`
+	GoogleAnalytics         *string    `json:"googleAnalyticsMeasurementId"`
+	SwPublickey             *string    `json:"swPublickey"`
+	SwPrivateKey            *string    `json:"swPrivateKey"`
+	App192IconURL           *string    `json:"app192IconUrl"`
+	App512IconURL           *string    `json:"app512IconUrl"`
+	TranslatorAvailable     bool       `json:"translatorAvailable"`
+	DeeplAuthKey            *string    `json:"deeplAuthKey"`
+	DeeplIsPro              bool       `json:"deeplIsPro"`
+	SilencedHosts           []string   `json:"silencedHosts"` // a server is silenced by a flag of its own
+	NamesProhibited         []string   `json:"prohibitedWordsForNameOfUser"`
+	BannedEmailDomains      []string   `json:"bannedEmailDomains"`
+	MediaDetection          string     `json:"sensitiveMediaDetection"`
+	MediaSensitivity        string     `json:"sensitiveMediaDetectionSensitivity"`
+	MediaFlags              bool       `json:"setSensitiveFlagAutomatically"`
+	MediaVideos             bool       `json:"enableSensitiveMediaDetectionForVideos"`
+	UseObjectStorage        bool       `json:"useObjectStorage"`
+	ObjectStorageBaseURL    *string    `json:"objectStorageBaseUrl"`
+	ObjectStorageBucket     *string    `json:"objectStorageBucket"`
+	ObjectStoragePrefix     *string    `json:"objectStoragePrefix"`
+	ObjectStorageEndpoint   *string    `json:"objectStorageEndpoint"`
+	ObjectStorageRegion     *string    `json:"objectStorageRegion"`
+	ObjectStoragePort       *int       `json:"objectStoragePort"`
+	ObjectStorageAccessKey  *string    `json:"objectStorageAccessKey"`
+	ObjectStorageSecretKey  *string    `json:"objectStorageSecretKey"`
+	ObjectStorageUseSSL     bool       `json:"objectStorageUseSSL"`
+	ObjectStorageUseProxy   bool       `json:"objectStorageUseProxy"`
+	ObjectStoragePublicRead bool       `json:"objectStorageSetPublicRead"`
+	ObjectStoragePathStyle  bool       `json:"objectStorageS3ForcePathStyle"`
+	EnableIPLogging         bool       `json:"enableIpLogging"`
+	ActiveEmailValidation   bool       `json:"enableActiveEmailValidation"`
+	EnableVerifymailAPI     bool       `json:"enableVerifymailApi"`
+	VerifymailAuthKey       *string    `json:"verifymailAuthKey"`
+	EnableTruemailAPI       bool       `json:"enableTruemailApi"`
+	TruemailInstance        *string    `json:"truemailInstance"`
+	TruemailAuthKey         *string    `json:"truemailAuthKey"`
+	ChartsForRemoteUser     bool       `json:"enableChartsForRemoteUser"`
+	ChartsForInstances      bool       `json:"enableChartsForFederatedInstances"`
+	StatsForInstances       bool       `json:"enableStatsForFederatedInstances"`
+	IdenticonGeneration     bool       `json:"enableIdenticonGeneration"`
+	ManifestJSONOverride    string     `json:"manifestJsonOverride"`
+	FanoutTimeline          bool       `json:"enableFanoutTimeline"`
+	FanoutTimelineFallback  bool       `json:"enableFanoutTimelineDbFallback"`
+	LocalUserCacheMax       int        `json:"perLocalUserUserTimelineCacheMax"`
+	RemoteUserCacheMax      int        `json:"perRemoteUserUserTimelineCacheMax"`
+	ReactionsBuffering      bool       `json:"enableReactionsBuffering"`
+	SummalyProxy            *string    `json:"summalyProxy"`
+	PreviewAllowRedirect    bool       `json:"urlPreviewAllowRedirect"`
+	PreviewTimeout          int        `json:"urlPreviewTimeout"`
+	PreviewMaximum          int        `json:"urlPreviewMaximumContentLength"`
+	PreviewRequireLength    bool       `json:"urlPreviewRequireContentLength"`
+	PreviewUserAgent        *string    `json:"urlPreviewUserAgent"`
+	PreviewProxyURL         *string    `json:"urlPreviewSummaryProxyUrl"`
+	SuspendedSoftware       []struct{} `json:"deliverSuspendedSoftware"`
+	SingleUserMode          bool       `json:"singleUserMode"`
+	VisibleToVisitors       string     `json:"ugcVisibilityForVisitor"`
+	ProxyRemoteFiles        bool       `json:"proxyRemoteFiles"`
+	ExternalApRedirect      bool       `json:"allowExternalApRedirect"`
+	NotesCleaning           bool       `json:"enableRemoteNotesCleaning"`
+	NotesCleaningDays       int        `json:"remoteNotesCleaningExpiryDaysForEachNotes"`
+	NotesCleaningMinutes    int        `json:"remoteNotesCleaningMaxProcessingDurationInMinutes"`
+}
+
+// asItIs is what missing settings come to: timelines are in memory, with the
+// database behind them, and faces of names are drawn; the rest is off.
+func asItIs() missing {
+	return missing{SilencedHosts: []string{}, NamesProhibited: []string{}, BannedEmailDomains: []string{}, MediaDetection: "none", MediaSensitivity: "medium",
+		IdenticonGeneration: true, ManifestJSONOverride: "{}", FanoutTimeline: true, FanoutTimelineFallback: true, SuspendedSoftware: []struct{}{},
+		VisibleToVisitors: "all"}
+}
+
+func (s *Service) apiMeta(ctx context.Context, _ *api.Call, _ struct{}) (*adminMeta, error) {
+	policies, err := s.Roles.Default()
+	if err != nil {
+		return nil, err
+	}
+	self, err := s.Users.EnsureInstanceActor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := &adminMeta{Settings: s.Meta.Get(), missing: asItIs(), Policies: policies, URI: s.Meta.Origin, Version: s.Meta.Version, ProxyAccountID: self.ID,
+		HomeFeedMax: timeline.FeedMax, ListFeedMax: timeline.FeedMax}
+	if m.Settings.SMTPPass != nil {
+		pass := kept
+		m.SMTPPass = &pass
+	}
+	return m, nil
+}
+
+// inForce are the settings of this moment by key, in their plainest form.
+func (s *Service) inForce(ctx context.Context, c *api.Call) (map[string]any, error) {
+	m, err := s.apiMeta(ctx, c, struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	now := map[string]any{}
+	if err := json.Unmarshal(b, &now); err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	now["swPublicKey"] = now["swPublickey"] // which is changed under another name
+	return now, nil
+}
+
+var errNoEffect = api.Err("SETTING_HAS_NO_EFFECT", "d7e1a2c4-3b5f-4c60-8e9a-1f2b3c4d5e01",
+	"This server does not have what one of the settings is for. Nothing was changed.")
+
+// apiUpdateMeta changes settings, all or none of those that are given. One that
+// would do nothing here is refused, unless it is as it is anyhow: clients send
+// whole pages.
+func (s *Service) apiUpdateMeta(ctx context.Context, c *api.Call, req updateMetaReq) (api.None, error) {
+	now, err := s.inForce(ctx, c)
+	if err != nil {
+		return api.None{}, err
+	}
+	known := map[string]*api.Schema{}
+	for _, p := range offers().Props {
+		known[p.Name] = p.Schema
+	}
+	changes, before := map[string]any{}, map[string]any{}
+	var nothing []string
+	for key, raw := range req {
+		schema, is := known[key], now[key]
+		if _, exists := now[key]; !exists {
+			continue // no setting: the token, or what a newer client knows
+		}
+		value, given, err := readSetting(key, raw, schema, is)
+		if err != nil {
+			return api.None{}, err
+		}
+		switch {
+		case !given, reflect.DeepEqual(value, is):
+		case schema == nil:
+			nothing = append(nothing, key)
+		default:
+			changes[key], before[key] = value, is
+		}
+	}
+	if len(nothing) > 0 {
+		slices.Sort(nothing)
+		return api.None{}, errNoEffect.WithInfo(map[string]any{"settings": nothing})
+	}
+	if len(changes) == 0 {
+		return api.None{}, nil
+	}
+	return api.None{}, s.DB.Tx(ctx, func(tx *pg.Tx) error {
+		if err := s.Meta.UpdateIn(ctx, tx, changes); err != nil {
+			return err
+		}
+		after := map[string]any{}
+		for key, value := range changes {
+			if after[key] = value; key == "smtpPass" && value != nil {
+				after[key] = kept
+			}
+		}
+		return s.acted(ctx, tx, c, "updateServerSettings", map[string]any{"before": before, "after": after})
+	})
+}
