@@ -525,6 +525,13 @@ CREATE TABLE "fed_seen" (
 );
 CREATE INDEX fed_seen_day_idx ON public.fed_seen USING btree (day);
 
+-- owner: inbox. When an authority last sent something that was kept, to a minute: written with it
+CREATE TABLE "fed_sender" (
+	host text COLLATE "C" NOT NULL,
+	last_at timestamp with time zone NOT NULL,
+	CONSTRAINT fed_sender_pkey PRIMARY KEY (host)
+) WITH (fillfactor=50);
+
 -- owner: delivery. Which process delivers to the hosts of a shard; epoch grows with every take-over, so that one who lost it writes nothing more
 CREATE TABLE "fed_shard" (
 	shard smallint NOT NULL,
@@ -590,7 +597,7 @@ CREATE TABLE "follow_request" (
 );
 CREATE INDEX follow_request_followee_idx ON public.follow_request USING btree (followee_id, id DESC);
 
--- owner: relation
+-- owner: relation. follower_host and followee_host are authorities (actor_host), NULL for accounts of this server
 CREATE TABLE "following" (
 	id text COLLATE "C" NOT NULL,
 	follower_id text COLLATE "C" NOT NULL,
@@ -606,7 +613,9 @@ CREATE TABLE "following" (
 	CONSTRAINT following_not_self CHECK ((follower_id <> followee_id)),
 	CONSTRAINT following_notify_check CHECK ((notify = 'normal'::text))
 );
+CREATE INDEX following_followee_host_idx ON public.following USING btree (followee_host, id DESC) WHERE (followee_host IS NOT NULL);
 CREATE INDEX following_followee_idx ON public.following USING btree (followee_id, id DESC);
+CREATE INDEX following_follower_host_idx ON public.following USING btree (follower_host, id DESC) WHERE (follower_host IS NOT NULL);
 CREATE INDEX following_follower_idx ON public.following USING btree (follower_id, id DESC);
 CREATE INDEX following_notify_idx ON public.following USING btree (followee_id) WHERE (notify = 'normal'::text);
 CREATE INDEX following_remote_idx ON public.following USING btree (followee_id, follower_id) WHERE (follower_host IS NOT NULL);
@@ -658,13 +667,22 @@ CREATE TABLE "instance" (
 	favicon_url text,
 	theme_color text,
 	open_registrations boolean,
-	suspension text NOT NULL DEFAULT 'none'::text,
 	is_silenced boolean NOT NULL DEFAULT false,
 	moderation_note text NOT NULL DEFAULT ''::text,
 	CONSTRAINT instance_host_key UNIQUE (host),
-	CONSTRAINT instance_pkey PRIMARY KEY (id),
-	CONSTRAINT instance_suspension_check CHECK ((suspension = ANY (ARRAY['none'::text, 'manuallySuspended'::text, 'goneSuspended'::text, 'autoSuspendedForNotResponding'::text])))
+	CONSTRAINT instance_pkey PRIMARY KEY (id)
 );
+CREATE INDEX instance_reverse_idx ON public.instance USING btree (reverse(host));
+
+-- owner: instance. What is known here of each authority, folded from the change log: accounts that are not deleted, notes, follows of ours by its accounts (following) and of its accounts by ours (followers)
+CREATE TABLE "instance_stat" (
+	host text COLLATE "C" NOT NULL,
+	users_count integer NOT NULL DEFAULT 0,
+	notes_count integer NOT NULL DEFAULT 0,
+	following_count integer NOT NULL DEFAULT 0,
+	followers_count integer NOT NULL DEFAULT 0,
+	CONSTRAINT instance_stat_pkey PRIMARY KEY (host)
+) WITH (fillfactor=50);
 
 -- owner: log. How far each durable consumer has come
 CREATE TABLE "log_cursor" (
@@ -1117,7 +1135,7 @@ CREATE TABLE "user" (
 	CONSTRAINT user_remote_has_actor_host CHECK (((host IS NULL) = (actor_host IS NULL))),
 	CONSTRAINT user_remote_has_uri CHECK (((host IS NULL) = (uri IS NULL)))
 );
-CREATE INDEX user_actor_host_idx ON public."user" USING btree (actor_host) WHERE (actor_host IS NOT NULL);
+CREATE INDEX user_actor_host_idx ON public."user" USING btree (actor_host, id DESC) WHERE (actor_host IS NOT NULL);
 CREATE INDEX user_guarded_idx ON public."user" USING btree (id) WHERE is_guarded;
 CREATE INDEX user_host_idx ON public."user" USING btree (host, id) WHERE (host IS NOT NULL);
 

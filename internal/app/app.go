@@ -277,7 +277,8 @@ func (a *App) lend(l *late, ids *id.Maker) {
 		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
 	a.Stats = stats.New(o.DB, a.Log)
 	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
-		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Slog: o.Log})
+		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Instances: a.Instances,
+		Drive: a.Drive, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
 	l.users, l.fed, l.auth, l.roles, l.notes = a.Users, a.Federation, a.Auth, a.Roles, a.Notes
 }
 

@@ -18,7 +18,7 @@ import (
 // all the same, and then stays.
 const (
 	sqlRemove = `
-DELETE FROM drive_file f WHERE f.id = ANY($1) AND f.user_id = $2
+DELETE FROM drive_file f WHERE f.id = ANY($1) AND f.user_id = ANY($2)
 RETURNING f.url, f.thumbnail_url, f.is_link`
 	sqlToErase = `INSERT INTO drive_erase (key) SELECT unnest($1::text[]) ON CONFLICT (key) DO NOTHING`
 	sqlErasing = `
@@ -31,7 +31,12 @@ ORDER BY at LIMIT 100`
 // Remove takes away files of one account in tx. Their bytes are erased later,
 // once the transaction is committed. It says how many there were.
 func (s *Service) Remove(ctx context.Context, tx *pg.Tx, userID string, ids []string) (int, error) {
-	rows, err := tx.Query(ctx, sqlRemove, ids, userID)
+	return s.RemoveOf(ctx, tx, []string{userID}, ids)
+}
+
+// RemoveOf is Remove of files of several accounts.
+func (s *Service) RemoveOf(ctx context.Context, tx *pg.Tx, userIDs, ids []string) (int, error) {
+	rows, err := tx.Query(ctx, sqlRemove, ids, userIDs)
 	if err != nil {
 		return 0, fmt.Errorf("remove files: %w", err)
 	}

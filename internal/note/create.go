@@ -47,6 +47,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 type CreatedData struct {
 	Visibility string  `json:"visibility"`
 	Host       *string `json:"host,omitempty"`
+	Server     *string `json:"server,omitempty"` // authority of the author's server
 	Reply      string  `json:"reply,omitempty"`
 	ReplyTo    string  `json:"replyTo,omitempty"` // whom it replies to
 	Renote     string  `json:"renote,omitempty"`
@@ -93,7 +94,7 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, author *user.User, d *D
 	if err := s.Users.Count(ctx, tx, author.ID, 1, 0, 0); err != nil {
 		return nil, err
 	}
-	data := CreatedData{Visibility: n.Visibility, Host: n.UserHost, Reply: deref(n.ReplyID), ReplyTo: deref(n.ReplyUserID), Renote: deref(n.RenoteID),
+	data := CreatedData{Visibility: n.Visibility, Host: n.UserHost, Server: author.ActorHost, Reply: deref(n.ReplyID), ReplyTo: deref(n.ReplyUserID), Renote: deref(n.RenoteID),
 		Channel: n.ChannelID != nil, Pure: n.IsPureRenote, Files: len(n.FileIDs) > 0}
 	if err := s.Log.Append(ctx, tx, "note.created", n.ID, author.ID, data); err != nil {
 		return nil, err
