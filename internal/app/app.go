@@ -275,7 +275,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 		Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
 	a.Reactions = reaction.New(reaction.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Emojis: a.Emojis,
 		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
-	a.Stats = stats.New(o.DB, a.Log)
+	a.Stats = stats.New(o.DB, a.Meta, a.Log, a.Hub, o.Log)
 	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
 		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Instances: a.Instances,
 		Drive: a.Drive, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
@@ -295,7 +295,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Moderation = moderation.New(o.DB, ids, a.Bus, a.Roles, a.Users)
-	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus)
+	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus, a.Hub, o.Log)
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }

@@ -177,7 +177,7 @@ func TestInstanceList(t *testing.T) {
 		t.Errorf("peers %s %v", b, err)
 	}
 	res, err = http.Get(s.Origin + "/api/federation/instances?limit=1&sort=%2Bnotes") //nolint:noctx // a test
-	if err != nil || res.StatusCode != 200 || res.Header.Get("Cache-Control") != "public, max-age=3600" {
+	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Cache-Control") != "public, max-age=3600" {
 		t.Errorf("GET %v %v", res, err)
 	}
 	_ = res.Body.Close()

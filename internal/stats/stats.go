@@ -1,26 +1,35 @@
 // Package stats is in charge of this server's numbers: totals that are kept by
-// following the change log, so that nobody counts rows to tell them.
+// following the change log, so that nobody counts rows to tell them; and what the
+// machine does.
 package stats
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/stream"
 )
 
 // Service keeps totals.
 type Service struct {
-	db  *pg.DB
-	log *log.Log
+	db   *pg.DB
+	meta *meta.Service
+	log  *log.Log
+	hub  *stream.Hub
+	slog *slog.Logger
 }
 
 // New makes the service.
-func New(db *pg.DB, lg *log.Log) *Service { return &Service{db: db, log: lg} }
+func New(db *pg.DB, m *meta.Service, lg *log.Log, hub *stream.Hub, l *slog.Logger) *Service {
+	return &Service{db: db, meta: m, log: lg, hub: hub, slog: l}
+}
 
 // Totals are counts of this moment, up to what is still in the change log.
 type Totals struct {

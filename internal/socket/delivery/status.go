@@ -261,6 +261,9 @@ INSERT INTO fed_host (host, paused) VALUES ($1, $2)
 ON CONFLICT (host) DO UPDATE SET paused = excluded.paused WHERE fed_host.paused <> excluded.paused RETURNING host_id`
 )
 
+// Begun is how many requests this process has begun since its start.
+func (s *Service) Begun() int64 { return s.begun.Load() }
+
 // SetPaused is Pause and Resume in tx, also for a host that nothing was ever for.
 // It says whether that changed anything.
 func (s *Service) SetPaused(ctx context.Context, tx *pg.Tx, host string, paused bool) (bool, error) {
