@@ -63,15 +63,21 @@ CREATE TABLE "account" (
 );
 CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email)) WHERE email_verified;
 
--- owner: account. The last move of an account that was followed here
+-- owner: account. The last move of an account that was followed here. While it runs, those who block or follow the old account are taken along, some at a time: due_at is when the next are, or how long they are somebody's who is at it; stream_id is where it is told
 CREATE TABLE "account_move" (
 	user_id text COLLATE "C" NOT NULL,
 	target_id text COLLATE "C" NOT NULL,
 	at timestamp with time zone NOT NULL,
+	state text NOT NULL DEFAULT 'done'::text,
+	due_at timestamp with time zone NOT NULL DEFAULT now(),
+	stepped_at timestamp with time zone NOT NULL DEFAULT now(),
+	stream_id bigint,
 	CONSTRAINT account_move_pkey PRIMARY KEY (user_id),
 	CONSTRAINT account_move_target_id_fkey FOREIGN KEY (target_id) REFERENCES "user"(id) ON DELETE CASCADE,
-	CONSTRAINT account_move_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+	CONSTRAINT account_move_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT account_move_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text])))
 );
+CREATE INDEX account_move_due_idx ON public.account_move USING btree (due_at) WHERE (state = 'running'::text);
 CREATE INDEX account_move_target_idx ON public.account_move USING btree (target_id);
 
 -- owner: announcement. What the server tells everybody, or one account

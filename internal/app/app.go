@@ -403,6 +403,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.o.Workers {
 		run("delivery", a.Delivery.Run)
 		run("clearings", a.Accounts.Run)
+		run("moves", a.Accounts.RunMoves)
 		if a.ingest {
 			run("inbox", a.Inbox.Run)
 		}
