@@ -14,6 +14,7 @@ CREATE TABLE "abuse_report" (
 	CONSTRAINT abuse_report_reporter_id_fkey FOREIGN KEY (reporter_id) REFERENCES "user"(id) ON DELETE CASCADE,
 	CONSTRAINT abuse_report_target_user_id_fkey FOREIGN KEY (target_user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
+CREATE INDEX abuse_report_notes_idx ON public.abuse_report USING gin (note_ids) WHERE (note_ids <> '{}'::text[]);
 CREATE INDEX abuse_report_open_idx ON public.abuse_report USING btree (id DESC) WHERE (NOT resolved);
 CREATE INDEX abuse_report_reporter_idx ON public.abuse_report USING btree (reporter_id);
 CREATE INDEX abuse_report_target_idx ON public.abuse_report USING btree (target_user_id);
@@ -993,6 +994,26 @@ CREATE TABLE "renote_muting" (
 	CONSTRAINT renote_muting_pkey PRIMARY KEY (id),
 	CONSTRAINT renote_muting_mutee_id_fkey FOREIGN KEY (mutee_id) REFERENCES "user"(id) ON DELETE CASCADE,
 	CONSTRAINT renote_muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+
+-- owner: retention. The pass over what other servers' accounts wrote that is under way, or the last: by what days, up to where, and what stayed why. Notes are looked at from before_id down to at_id, files from at_id up to before_id. Whoever works at it holds the row for one batch
+CREATE TABLE "retention" (
+	one boolean NOT NULL DEFAULT true,
+	phase text NOT NULL DEFAULT 'idle'::text,
+	notes_days integer,
+	files_days integer,
+	before_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	at_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	due_at timestamp with time zone NOT NULL DEFAULT now(),
+	started_at timestamp with time zone,
+	finished_at timestamp with time zone,
+	notes_removed bigint NOT NULL DEFAULT 0,
+	files_removed bigint NOT NULL DEFAULT 0,
+	kept jsonb NOT NULL DEFAULT '{}'::jsonb,
+	last_error text NOT NULL DEFAULT ''::text,
+	CONSTRAINT retention_pkey PRIMARY KEY (one),
+	CONSTRAINT retention_one_check CHECK (one),
+	CONSTRAINT retention_phase_check CHECK ((phase = ANY (ARRAY['idle'::text, 'notes'::text, 'files'::text])))
 );
 
 -- owner: role. policies: name → value, priority, useDefault

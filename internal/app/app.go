@@ -42,6 +42,7 @@ import (
 	"buttersc.one/oven/internal/queue"
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/retention"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/site"
 	"buttersc.one/oven/internal/socket/api"
@@ -122,6 +123,7 @@ type App struct {
 	Federation    *federation.Service
 	Site          *site.Service
 	Queues        *queue.Service
+	Retention     *retention.Service
 
 	routes []api.Route
 	ready  chan struct{}
@@ -296,6 +298,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Moderation = moderation.New(o.DB, ids, a.Bus, a.Roles, a.Users)
 	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus, a.Hub, o.Log)
+	a.Retention = retention.New(retention.Deps{DB: o.DB, Meta: a.Meta, Notes: a.Notes, Drive: a.Drive, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids,
+		Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -315,7 +319,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
@@ -404,6 +408,7 @@ func (a *App) Run(ctx context.Context) error {
 		run("delivery", a.Delivery.Run)
 		run("clearings", a.Accounts.Run)
 		run("moves", a.Accounts.RunMoves)
+		run("retention", a.Retention.Run)
 		if a.ingest {
 			run("inbox", a.Inbox.Run)
 		}

@@ -70,6 +70,20 @@ func (s *Service) RemoveOf(ctx context.Context, tx *pg.Tx, userIDs, ids []string
 	return n, nil
 }
 
+const sqlRemoveUnshown = `
+DELETE FROM drive_file f WHERE f.id = ANY($1) AND f.is_link AND f.user_host IS NOT NULL
+	AND NOT EXISTS (SELECT FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}')`
+
+// RemoveUnshown takes away, in tx, those of the files that are links to other
+// servers' and that no note has. It says how many there were.
+func (s *Service) RemoveUnshown(ctx context.Context, tx *pg.Tx, ids []string) (int, error) {
+	tag, err := tx.Exec(ctx, sqlRemoveUnshown, ids)
+	if err != nil {
+		return 0, fmt.Errorf("remove links: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
 // eraseArgs asks to erase what is of no file any more.
 type eraseArgs struct{}
 
