@@ -676,6 +676,7 @@ CREATE TABLE "instance" (
 	open_registrations boolean,
 	is_silenced boolean NOT NULL DEFAULT false,
 	moderation_note text NOT NULL DEFAULT ''::text,
+	asked_at timestamp with time zone,
 	CONSTRAINT instance_host_key UNIQUE (host),
 	CONSTRAINT instance_pkey PRIMARY KEY (id)
 );

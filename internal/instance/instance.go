@@ -16,6 +16,7 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/remote"
 )
 
 // ErrBlocked says that the server does not federate with the host.
@@ -49,10 +50,11 @@ type cached struct {
 	till time.Time
 }
 
-// fetcher reads JSON documents of other servers; remote.Client is one. It is
+// fetcher reads documents of other servers; remote.Client is one. It is
 // bound after construction, since the client asks this service which hosts are
 // allowed.
 type fetcher interface {
+	Get(ctx context.Context, url, accept string, limit int64) (*remote.Page, error)
 	GetJSON(ctx context.Context, url string, limit int64) ([]byte, error)
 	OriginOf(host string) string
 }
@@ -226,7 +228,16 @@ func (s *Service) Remark(ctx context.Context, tx *pg.Tx, host, note string) erro
 
 // Ask has a server's description fetched soon.
 func (s *Service) Ask(ctx context.Context, tx *pg.Tx, host string) error {
-	return s.jobs.Insert(ctx, tx, fetchArgs{Host: host}, time.Time{})
+	return s.ask(ctx, tx, host, time.Time{})
+}
+
+const sqlAsked = `UPDATE instance SET asked_at = now() WHERE host = $1`
+
+func (s *Service) ask(ctx context.Context, tx *pg.Tx, host string, at time.Time) error {
+	if _, err := tx.Exec(ctx, sqlAsked, host); err != nil {
+		return fmt.Errorf("ask instance %s: %w", host, err)
+	}
+	return s.jobs.Insert(ctx, tx, fetchArgs{Host: host}, at)
 }
 
 // Touch makes a row for the host when there is none, and has its description
@@ -243,4 +254,6 @@ func (s *Service) Touch(ctx context.Context, tx *pg.Tx, host string) error {
 }
 
 // Jobs of this slice.
-func (s *Service) Jobs() []job.Worker { return []job.Worker{job.Work(s.workFetch)} }
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Work(s.workFetch), job.Every(refreshEvery, refreshArgs{}, s.workRefresh)}
+}
