@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -214,11 +215,33 @@ type hostReq struct {
 	Host string `json:"host" api:"required,max=255"`
 }
 
+// What a handle ends with may be another name than the server's; where it is none
+// of a server that is known, the server of who has it is meant.
+const sqlAuthority = `
+SELECT coalesce((SELECT host FROM instance WHERE host = $1), (SELECT actor_host FROM "user" WHERE host = $1 ORDER BY id LIMIT 1), $1::text)`
+
+// errNoHost says that a text is no host.
+var errNoHost = errors.New("no host")
+
+func (s *Service) authority(ctx context.Context, text string) (string, error) {
+	host, err := ap.NormalizeHost(text)
+	if err != nil {
+		return "", errNoHost
+	}
+	if err := s.DB.QueryRow(ctx, sqlAuthority, host).Scan(&host); err != nil {
+		return "", fmt.Errorf("authority of %s: %w", host, err)
+	}
+	return host, nil
+}
+
 // apiShowInstance answers nothing for a server that is not known.
 func (s *Service) apiShowInstance(ctx context.Context, c *api.Call, req hostReq) (*Instance, error) {
-	host, err := ap.NormalizeHost(req.Host)
+	host, err := s.authority(ctx, req.Host)
+	if errors.Is(err, errNoHost) {
+		return nil, nil //nolint:nilnil // no server has such a name
+	}
 	if err != nil {
-		return nil, nil //nolint:nilnil,nilerr // no server has such a name
+		return nil, err
 	}
 	list, err := s.instances(ctx, c, []string{host})
 	if err != nil || len(list) == 0 {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +84,19 @@ func TestInstanceCounts(t *testing.T) {
 	testsrv.Is(t, instance(t, alice, far.Host), 1.0, "usersCount")
 	root.Post(t, "admin/accounts/delete", m{"userId": alice.ID})
 	check("an account's end here")
+	// What a database that was there before is filled with is the same.
+	b, err := os.ReadFile("../../db/migrations/0040_instance_counts.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fill, _ := strings.Cut(string(b), "INSERT INTO instance_stat")
+	fill, _, _ = strings.Cut(fill, ";")
+	for _, sql := range []string{"TRUNCATE instance_stat", "INSERT INTO instance_stat" + fill} {
+		if _, err := s.DB.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("filling it anew")
 	testsrv.Is(t, instance(t, root, far.Host), 0.0, "followersCount")
 }
 
@@ -277,6 +292,18 @@ func TestInstancePeople(t *testing.T) {
 		t.Errorf("accounts of no host %v", l)
 	}
 	guest.Fails(t, "federation/users", m{"host": far.Host, "limit": 0}, 400, "INVALID_PARAM")
+
+	// By the name in his handle, too, where that is another than the server's.
+	if _, err := s.DB.Exec(t.Context(), `UPDATE "user" SET host = 'handle.example' WHERE id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	testsrv.Is(t, instance(t, alice, "handle.example"), far.Host, "host")
+	if l := guest.List(t, "federation/users", m{"host": "handle.example"}); len(l) != 1 {
+		t.Errorf("accounts by the handle's host: %v", l)
+	}
+	if _, err := s.DB.Exec(t.Context(), `UPDATE "user" SET host = actor_host WHERE id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
 
 	far.Actor("bob", m{"name": "Bob now"})
 	guest.Post(t, "federation/update-remote-user", m{"userId": id})

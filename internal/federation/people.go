@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/remote"
@@ -25,9 +24,12 @@ const sqlPeople = `SELECT t.id FROM "user" t`
 
 // apiPeople lists the accounts of a server that are known here.
 func (s *Service) apiPeople(ctx context.Context, c *api.Call, req peopleReq) ([]*user.Detailed, error) {
-	host, err := ap.NormalizeHost(req.Host)
+	host, err := s.authority(ctx, req.Host)
+	if errors.Is(err, errNoHost) {
+		return []*user.Detailed{}, nil
+	}
 	if err != nil {
-		return []*user.Detailed{}, nil //nolint:nilerr // no server has such a name
+		return nil, err
 	}
 	var w pg.Where
 	w.And("t.actor_host = ? AND NOT t.is_deleted", host)
@@ -72,9 +74,12 @@ func (s *Service) apiFollowingOf(ctx context.Context, c *api.Call, req peopleReq
 }
 
 func (s *Service) ties(ctx context.Context, c *api.Call, req peopleReq, followers bool) ([]tieRes, error) {
-	host, err := ap.NormalizeHost(req.Host)
+	host, err := s.authority(ctx, req.Host)
+	if errors.Is(err, errNoHost) {
+		return []tieRes{}, nil
+	}
 	if err != nil {
-		return []tieRes{}, nil //nolint:nilerr // no server has such a name
+		return nil, err
 	}
 	w := &pg.Where{}
 	w.Arg(c.ID())
