@@ -21,6 +21,7 @@ CREATE TABLE "abuse_report" (
 	CONSTRAINT abuse_report_resolved_as_check CHECK ((resolved_as = ANY (ARRAY['accept'::text, 'reject'::text])))
 );
 CREATE INDEX abuse_report_assignee_idx ON public.abuse_report USING btree (assignee_id) WHERE (assignee_id IS NOT NULL);
+CREATE INDEX abuse_report_notes_idx ON public.abuse_report USING gin (note_ids) WHERE (note_ids <> '{}'::text[]);
 CREATE INDEX abuse_report_open_idx ON public.abuse_report USING btree (id DESC) WHERE (NOT resolved);
 CREATE INDEX abuse_report_reporter_idx ON public.abuse_report USING btree (reporter_id);
 CREATE INDEX abuse_report_target_idx ON public.abuse_report USING btree (target_user_id);
@@ -70,15 +71,21 @@ CREATE TABLE "account" (
 );
 CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email)) WHERE email_verified;
 
--- owner: account. The last move of an account that was followed here
+-- owner: account. The last move of an account that was followed here. While it runs, those who block or follow the old account are taken along, some at a time: due_at is when the next are, or how long they are somebody's who is at it; stream_id is where it is told
 CREATE TABLE "account_move" (
 	user_id text COLLATE "C" NOT NULL,
 	target_id text COLLATE "C" NOT NULL,
 	at timestamp with time zone NOT NULL,
+	state text NOT NULL DEFAULT 'done'::text,
+	due_at timestamp with time zone NOT NULL DEFAULT now(),
+	stepped_at timestamp with time zone NOT NULL DEFAULT now(),
+	stream_id bigint,
 	CONSTRAINT account_move_pkey PRIMARY KEY (user_id),
 	CONSTRAINT account_move_target_id_fkey FOREIGN KEY (target_id) REFERENCES "user"(id) ON DELETE CASCADE,
-	CONSTRAINT account_move_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+	CONSTRAINT account_move_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT account_move_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text])))
 );
+CREATE INDEX account_move_due_idx ON public.account_move USING btree (due_at) WHERE (state = 'running'::text);
 CREATE INDEX account_move_target_idx ON public.account_move USING btree (target_id);
 
 -- owner: announcement. What the server tells everybody, or one account
@@ -532,6 +539,13 @@ CREATE TABLE "fed_seen" (
 );
 CREATE INDEX fed_seen_day_idx ON public.fed_seen USING btree (day);
 
+-- owner: inbox. When an authority last sent something that was kept, to a minute: written with it
+CREATE TABLE "fed_sender" (
+	host text COLLATE "C" NOT NULL,
+	last_at timestamp with time zone NOT NULL,
+	CONSTRAINT fed_sender_pkey PRIMARY KEY (host)
+) WITH (fillfactor=50);
+
 -- owner: delivery. Which process delivers to the hosts of a shard; epoch grows with every take-over, so that one who lost it writes nothing more
 CREATE TABLE "fed_shard" (
 	shard smallint NOT NULL,
@@ -597,7 +611,7 @@ CREATE TABLE "follow_request" (
 );
 CREATE INDEX follow_request_followee_idx ON public.follow_request USING btree (followee_id, id DESC);
 
--- owner: relation
+-- owner: relation. follower_host and followee_host are authorities (actor_host), NULL for accounts of this server
 CREATE TABLE "following" (
 	id text COLLATE "C" NOT NULL,
 	follower_id text COLLATE "C" NOT NULL,
@@ -613,7 +627,9 @@ CREATE TABLE "following" (
 	CONSTRAINT following_not_self CHECK ((follower_id <> followee_id)),
 	CONSTRAINT following_notify_check CHECK ((notify = 'normal'::text))
 );
+CREATE INDEX following_followee_host_idx ON public.following USING btree (followee_host, id DESC) WHERE (followee_host IS NOT NULL);
 CREATE INDEX following_followee_idx ON public.following USING btree (followee_id, id DESC);
+CREATE INDEX following_follower_host_idx ON public.following USING btree (follower_host, id DESC) WHERE (follower_host IS NOT NULL);
 CREATE INDEX following_follower_idx ON public.following USING btree (follower_id, id DESC);
 CREATE INDEX following_notify_idx ON public.following USING btree (followee_id) WHERE (notify = 'normal'::text);
 CREATE INDEX following_remote_idx ON public.following USING btree (followee_id, follower_id) WHERE (follower_host IS NOT NULL);
@@ -665,13 +681,23 @@ CREATE TABLE "instance" (
 	favicon_url text,
 	theme_color text,
 	open_registrations boolean,
-	suspension text NOT NULL DEFAULT 'none'::text,
 	is_silenced boolean NOT NULL DEFAULT false,
 	moderation_note text NOT NULL DEFAULT ''::text,
+	asked_at timestamp with time zone,
 	CONSTRAINT instance_host_key UNIQUE (host),
-	CONSTRAINT instance_pkey PRIMARY KEY (id),
-	CONSTRAINT instance_suspension_check CHECK ((suspension = ANY (ARRAY['none'::text, 'manuallySuspended'::text, 'goneSuspended'::text, 'autoSuspendedForNotResponding'::text])))
+	CONSTRAINT instance_pkey PRIMARY KEY (id)
 );
+CREATE INDEX instance_reverse_idx ON public.instance USING btree (reverse(host));
+
+-- owner: instance. What is known here of each authority, folded from the change log: accounts that are not deleted, notes, follows of ours by its accounts (following) and of its accounts by ours (followers)
+CREATE TABLE "instance_stat" (
+	host text COLLATE "C" NOT NULL,
+	users_count integer NOT NULL DEFAULT 0,
+	notes_count integer NOT NULL DEFAULT 0,
+	following_count integer NOT NULL DEFAULT 0,
+	followers_count integer NOT NULL DEFAULT 0,
+	CONSTRAINT instance_stat_pkey PRIMARY KEY (host)
+) WITH (fillfactor=50);
 
 -- owner: log. How far each durable consumer has come
 CREATE TABLE "log_cursor" (
@@ -978,6 +1004,26 @@ CREATE TABLE "renote_muting" (
 	CONSTRAINT renote_muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
+-- owner: retention. The pass over what other servers' accounts wrote that is under way, or the last: by what days, up to where, and what stayed why. Notes are looked at from before_id down to at_id, files from at_id up to before_id. Whoever works at it holds the row for one batch
+CREATE TABLE "retention" (
+	one boolean NOT NULL DEFAULT true,
+	phase text NOT NULL DEFAULT 'idle'::text,
+	notes_days integer,
+	files_days integer,
+	before_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	at_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	due_at timestamp with time zone NOT NULL DEFAULT now(),
+	started_at timestamp with time zone,
+	finished_at timestamp with time zone,
+	notes_removed bigint NOT NULL DEFAULT 0,
+	files_removed bigint NOT NULL DEFAULT 0,
+	kept jsonb NOT NULL DEFAULT '{}'::jsonb,
+	last_error text NOT NULL DEFAULT ''::text,
+	CONSTRAINT retention_pkey PRIMARY KEY (one),
+	CONSTRAINT retention_one_check CHECK (one),
+	CONSTRAINT retention_phase_check CHECK ((phase = ANY (ARRAY['idle'::text, 'notes'::text, 'files'::text])))
+);
+
 -- owner: role. policies: name → value, priority, useDefault
 CREATE TABLE "role" (
 	id text COLLATE "C" NOT NULL,
@@ -1132,7 +1178,7 @@ CREATE TABLE "user" (
 	CONSTRAINT user_remote_has_actor_host CHECK (((host IS NULL) = (actor_host IS NULL))),
 	CONSTRAINT user_remote_has_uri CHECK (((host IS NULL) = (uri IS NULL)))
 );
-CREATE INDEX user_actor_host_idx ON public."user" USING btree (actor_host) WHERE (actor_host IS NOT NULL);
+CREATE INDEX user_actor_host_idx ON public."user" USING btree (actor_host, id DESC) WHERE (actor_host IS NOT NULL);
 CREATE INDEX user_guarded_idx ON public."user" USING btree (id) WHERE is_guarded;
 CREATE INDEX user_host_idx ON public."user" USING btree (host, id) WHERE (host IS NOT NULL);
 

@@ -52,11 +52,14 @@ type Deps struct {
 // Service moves, clears and ends accounts.
 type Service struct {
 	Deps
-	wake chan struct{} // a clearing is due
+	wake  chan struct{} // a clearing is due
+	moved chan struct{} // somebody has moved
 }
 
-// New makes the service; Run clears accounts.
-func New(d Deps) *Service { return &Service{Deps: d, wake: make(chan struct{}, 1)} }
+// New makes the service; Run clears accounts, RunMoves takes people along.
+func New(d Deps) *Service {
+	return &Service{Deps: d, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+}
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {

@@ -11,6 +11,7 @@ import (
 
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/user"
@@ -129,14 +130,18 @@ type leaveArgs struct {
 // Kind implements job.Args.
 func (leaveArgs) Kind() string { return "account.leave" }
 
-const sqlFollowees = `SELECT followee_id FROM following WHERE follower_id = $1 ORDER BY id LIMIT 50`
+const sqlFollowees = `SELECT followee_id FROM following WHERE follower_id = $1 ORDER BY id LIMIT $2`
 
+// workLeave ends a follow a transaction: run again it goes on where it was.
 func (s *Service) workLeave(ctx context.Context, a leaveArgs) error {
 	me, err := s.Users.ByID(ctx, a.UserID)
 	if err != nil || me.MovedToURI == nil {
 		return err // he has come back
 	}
-	return s.each(ctx, sqlFollowees, a.UserID, func(tx *pg.Tx, followee *user.User) error {
-		return s.Relations.Unfollow(ctx, tx, me, followee)
-	})
+	for n := 1; n > 0 && err == nil; {
+		n, err = s.some(ctx, sqlFollowees, a.UserID, func(tx *pg.Tx, followee *user.User) error {
+			return allow(s.Relations.Unfollow(relation.Calmly(ctx, 0), tx, me, followee), relation.ErrNone)
+		})
+	}
+	return err
 }

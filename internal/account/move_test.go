@@ -50,6 +50,9 @@ func TestMoveElsewhere(t *testing.T) {
 	testsrv.Is(t, far.Got(t, "Undo"), "Follow", "object", "type")
 	testsrv.Is(t, far.Got(t, "Block"), fresh.ID, "object")
 	fresh.Tell(t, s, m{"type": "Accept", "object": follow})
+	if n := s.Count(t, "SELECT count(*) FROM fed_stream WHERE kind = 'move' AND owner_id = $1 AND closed_at IS NOT NULL", oldID); n != 1 {
+		t.Errorf("%d streams of the move", n)
+	}
 	newID := fresh.On(t, follower).ID
 	for id, want := range map[string]bool{oldID: false, newID: true} {
 		rel := follower.Post(t, "users/relation", m{"userId": id})

@@ -42,6 +42,7 @@ import (
 	"buttersc.one/oven/internal/queue"
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/retention"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/site"
 	"buttersc.one/oven/internal/socket/api"
@@ -123,6 +124,7 @@ type App struct {
 	Federation    *federation.Service
 	Site          *site.Service
 	Queues        *queue.Service
+	Retention     *retention.Service
 
 	routes []api.Route
 	ready  chan struct{}
@@ -276,9 +278,10 @@ func (a *App) lend(l *late, ids *id.Maker) {
 		Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
 	a.Reactions = reaction.New(reaction.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Emojis: a.Emojis,
 		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
-	a.Stats = stats.New(o.DB, a.Meta, a.Log, o.TempDir)
+	a.Stats = stats.New(o.DB, a.Meta, a.Log, a.Hub, o.TempDir, o.Log)
 	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
-		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Slog: o.Log})
+		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Instances: a.Instances,
+		Drive: a.Drive, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
 	l.users, l.fed, l.auth, l.roles, l.notes = a.Users, a.Federation, a.Auth, a.Roles, a.Notes
 }
 
@@ -296,7 +299,9 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Moderation = moderation.New(moderation.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Users: a.Users, Auth: a.Auth, Relations: a.Relations,
 		Notes: a.Notes, Delivery: a.Delivery, Mail: a.Mail, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
-	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus)
+	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus, a.Hub, o.Log)
+	a.Retention = retention.New(retention.Deps{DB: o.DB, Meta: a.Meta, Notes: a.Notes, Drive: a.Drive, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids,
+		Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -316,7 +321,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
@@ -404,6 +409,8 @@ func (a *App) Run(ctx context.Context) error {
 	if a.o.Workers {
 		run("delivery", a.Delivery.Run)
 		run("clearings", a.Accounts.Run)
+		run("moves", a.Accounts.RunMoves)
+		run("retention", a.Retention.Run)
 		if a.ingest {
 			run("inbox", a.Inbox.Run)
 		}

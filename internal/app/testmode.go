@@ -154,7 +154,7 @@ func (a *App) Settled(ctx context.Context) (bool, error) {
 		if err != nil || due > 0 {
 			return false, err
 		}
-		for _, pending := range []func(context.Context) (int64, error){a.Inbox.Pending, a.Accounts.Pending, a.Delivery.Pending} {
+		for _, pending := range []func(context.Context) (int64, error){a.Inbox.Pending, a.Accounts.Pending, a.Accounts.PendingMoves, a.Retention.Pending, a.Delivery.Pending} {
 			if n, err := pending(ctx); err != nil || n > 0 {
 				return false, err
 			}

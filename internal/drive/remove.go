@@ -18,7 +18,7 @@ import (
 // all the same, and then stays.
 const (
 	sqlRemove = `
-DELETE FROM drive_file f WHERE f.id = ANY($1) AND f.user_id = $2
+DELETE FROM drive_file f WHERE f.id = ANY($1) AND f.user_id = ANY($2)
 RETURNING f.url, f.thumbnail_url, f.is_link`
 	sqlToErase = `INSERT INTO drive_erase (key) SELECT unnest($1::text[]) ON CONFLICT (key) DO NOTHING`
 	sqlErasing = `
@@ -31,7 +31,12 @@ ORDER BY at LIMIT 100`
 // Remove takes away files of one account in tx. Their bytes are erased later,
 // once the transaction is committed. It says how many there were.
 func (s *Service) Remove(ctx context.Context, tx *pg.Tx, userID string, ids []string) (int, error) {
-	rows, err := tx.Query(ctx, sqlRemove, ids, userID)
+	return s.RemoveOf(ctx, tx, []string{userID}, ids)
+}
+
+// RemoveOf is Remove of files of several accounts.
+func (s *Service) RemoveOf(ctx context.Context, tx *pg.Tx, userIDs, ids []string) (int, error) {
+	rows, err := tx.Query(ctx, sqlRemove, ids, userIDs)
 	if err != nil {
 		return 0, fmt.Errorf("remove files: %w", err)
 	}
@@ -63,6 +68,20 @@ func (s *Service) Remove(ctx context.Context, tx *pg.Tx, userID string, ids []st
 		}
 	}
 	return n, nil
+}
+
+const sqlRemoveUnshown = `
+DELETE FROM drive_file f WHERE f.id = ANY($1) AND f.is_link AND f.user_host IS NOT NULL
+	AND NOT EXISTS (SELECT FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}')`
+
+// RemoveUnshown takes away, in tx, those of the files that are links to other
+// servers' and that no note has. It says how many there were.
+func (s *Service) RemoveUnshown(ctx context.Context, tx *pg.Tx, ids []string) (int, error) {
+	tag, err := tx.Exec(ctx, sqlRemoveUnshown, ids)
+	if err != nil {
+		return 0, fmt.Errorf("remove links: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
 }
 
 // eraseArgs asks to erase what is of no file any more.

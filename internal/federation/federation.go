@@ -1,7 +1,8 @@
 // Package federation is in charge of what other servers fetch: WebFinger,
 // NodeInfo, actors, notes, collections and activities by their ids, and of
-// looking things up at other servers for a person (ap/show). What arrives is
-// package inbox's, what leaves package delivery's.
+// looking things up at other servers for a person (ap/show). It also shows people
+// and moderators which servers are known, and lets moderators rule them. What
+// arrives is package inbox's, what leaves package delivery's.
 package federation
 
 import (
@@ -13,8 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
+	"buttersc.one/oven/internal/instance"
 	"buttersc.one/oven/internal/lib/ap"
+	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/note"
@@ -22,6 +26,8 @@ import (
 	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
+	"buttersc.one/oven/internal/socket/event"
+	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/user"
@@ -39,7 +45,13 @@ type Deps struct {
 	Stats     *stats.Service
 	Remote    *remote.Client
 	Delivery  *delivery.Service
+	Instances *instance.Service
+	Drive     *drive.Service
+	Queue     *job.Queue
+	IDs       *id.Maker
+	Bus       *event.Bus
 	Slog      *slog.Logger
+	Now       func() time.Time
 }
 
 // Service answers other servers.
@@ -143,14 +155,27 @@ func (s *Service) Routes(page http.Handler) []api.Route {
 		{Pattern: "GET /emojis/{name}", Handler: only(s.emoji)},
 		{Pattern: "GET /likes/{id}", Handler: only(s.like)},
 		{Pattern: "GET /follows/{id}", Handler: only(s.followRequest)},
+		{Pattern: "GET /api/v1/instance/peers", Handler: http.HandlerFunc(s.servePeers)},
 		{Pattern: "GET /follows/{follower}/{followee}", Handler: only(s.follow)},
 	}
 }
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
+	const manage = "write:admin:federation"
 	return []api.Endpoint{
 		api.Post("ap/show", s.apiShow, api.Scope("read:account"), api.Limit(30, time.Hour), api.Errors(showErrors()...)),
+		api.Post("federation/instances", s.apiInstances, api.Visitors, api.Get(3600)),
+		api.Post("federation/show-instance", s.apiShowInstance, api.Visitors),
+		api.Post("federation/stats", s.apiInstanceStats, api.Visitors, api.Get(3600)),
+		api.Post("federation/users", s.apiPeople, api.Visitors),
+		api.Post("federation/followers", s.apiFollowersOf, api.Visitors),
+		api.Post("federation/following", s.apiFollowingOf, api.Visitors),
+		api.Post("federation/update-remote-user", s.apiRefreshUser, api.Visitors, api.Limit(60, time.Hour), api.Errors(errRefreshNobody, errRefreshFailed)),
+		api.Post("admin/federation/update-instance", s.apiUpdateInstance, api.Moderator(manage), api.Errors(errUpdateNone)),
+		api.Post("admin/federation/refresh-remote-instance-metadata", s.apiRefreshInstance, api.Moderator(manage), api.Errors(errRefreshNone)),
+		api.Post("admin/federation/remove-all-following", s.apiUntie, api.Moderator(manage), api.Errors(errUntieNone)),
+		api.Post("admin/federation/delete-all-files", s.apiRemoveFiles, api.Moderator(manage), api.Errors(errFilesNone)),
 	}
 }
 

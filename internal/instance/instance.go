@@ -16,6 +16,7 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/remote"
 )
 
 // ErrBlocked says that the server does not federate with the host.
@@ -49,10 +50,11 @@ type cached struct {
 	till time.Time
 }
 
-// fetcher reads JSON documents of other servers; remote.Client is one. It is
+// fetcher reads documents of other servers; remote.Client is one. It is
 // bound after construction, since the client asks this service which hosts are
 // allowed.
 type fetcher interface {
+	Get(ctx context.Context, url, accept string, limit int64) (*remote.Page, error)
 	GetJSON(ctx context.Context, url string, limit int64) ([]byte, error)
 	OriginOf(host string) string
 }
@@ -71,8 +73,8 @@ func (s *Service) Allowed(_ context.Context, host string) error {
 	set := s.meta.Get()
 	switch {
 	case set.Federation == "none",
-		set.Federation == "specified" && !covers(set.FederationHosts, host),
-		covers(set.BlockedHosts, host):
+		set.Federation == "specified" && !Covers(set.FederationHosts, host),
+		Covers(set.BlockedHosts, host):
 		return fmt.Errorf("%s: %w", host, ErrBlocked)
 	}
 	return nil
@@ -89,7 +91,9 @@ func (s *Service) MediaSilenced(host string) bool {
 	return false
 }
 
-func covers(rules []string, host string) bool {
+// Covers tells whether one of the rules is for the host, or for a domain above
+// it.
+func Covers(rules []string, host string) bool {
 	for _, r := range rules {
 		if r != "" && (host == r || strings.HasSuffix(host, "."+r)) {
 			return true
@@ -176,6 +180,66 @@ func (s *Service) Forget() {
 
 const sqlTouch = `INSERT INTO instance (id, host) VALUES ($1, $2) ON CONFLICT (host) DO NOTHING`
 
+// ErrUnknown says that nothing is known of a host.
+var ErrUnknown = errors.New("no such instance")
+
+// Row is what moderators change of a server.
+type Row struct {
+	ID, Host       string
+	IsSilenced     bool
+	ModerationNote string
+}
+
+const (
+	sqlHold    = `SELECT id, host, is_silenced, moderation_note FROM instance WHERE host = $1 FOR UPDATE`
+	sqlSilence = `UPDATE instance SET is_silenced = $2 WHERE host = $1`
+	sqlRemark  = `UPDATE instance SET moderation_note = $2 WHERE host = $1`
+)
+
+// Hold reads a server's row and locks it; ErrUnknown.
+func (s *Service) Hold(ctx context.Context, tx *pg.Tx, host string) (*Row, error) {
+	r := &Row{}
+	err := tx.QueryRow(ctx, sqlHold, host).Scan(&r.ID, &r.Host, &r.IsSilenced, &r.ModerationNote)
+	if pg.NoRows(err) {
+		return nil, ErrUnknown
+	}
+	if err != nil {
+		return nil, fmt.Errorf("instance %s: %w", host, err)
+	}
+	return r, nil
+}
+
+// Silence has public notes of a server's accounts taken in as home notes from
+// now on, or ends that.
+func (s *Service) Silence(ctx context.Context, tx *pg.Tx, host string, yes bool) error {
+	if _, err := tx.Exec(ctx, sqlSilence, host, yes); err != nil {
+		return fmt.Errorf("silence %s: %w", host, err)
+	}
+	return nil
+}
+
+// Remark writes what moderators say of a server among themselves.
+func (s *Service) Remark(ctx context.Context, tx *pg.Tx, host, note string) error {
+	if _, err := tx.Exec(ctx, sqlRemark, host, note); err != nil {
+		return fmt.Errorf("remark on %s: %w", host, err)
+	}
+	return nil
+}
+
+// Ask has a server's description fetched soon.
+func (s *Service) Ask(ctx context.Context, tx *pg.Tx, host string) error {
+	return s.ask(ctx, tx, host, time.Time{})
+}
+
+const sqlAsked = `UPDATE instance SET asked_at = now() WHERE host = $1`
+
+func (s *Service) ask(ctx context.Context, tx *pg.Tx, host string, at time.Time) error {
+	if _, err := tx.Exec(ctx, sqlAsked, host); err != nil {
+		return fmt.Errorf("ask instance %s: %w", host, err)
+	}
+	return s.jobs.Insert(ctx, tx, fetchArgs{Host: host}, at)
+}
+
 // Touch makes a row for the host when there is none, and has its description
 // fetched later.
 func (s *Service) Touch(ctx context.Context, tx *pg.Tx, host string) error {
@@ -186,8 +250,10 @@ func (s *Service) Touch(ctx context.Context, tx *pg.Tx, host string) error {
 	if tag.RowsAffected() == 0 {
 		return nil
 	}
-	return s.jobs.Insert(ctx, tx, fetchArgs{Host: host}, time.Time{})
+	return s.Ask(ctx, tx, host)
 }
 
 // Jobs of this slice.
-func (s *Service) Jobs() []job.Worker { return []job.Worker{job.Work(s.workFetch)} }
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Work(s.workFetch), job.Every(refreshEvery, refreshArgs{}, s.workRefresh)}
+}

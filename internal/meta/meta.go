@@ -84,6 +84,7 @@ type Settings struct {
 	ApprovalRequired      bool            `json:"approvalRequiredForSignup"` // ours: a moderator lets new accounts in
 
 	MailSettings
+	RetentionSettings
 }
 
 // ClientOptions are what visitors' clients show.

@@ -77,7 +77,7 @@ func (s *Service) apiCreate(ctx context.Context, c *api.Call, req createReq) (*c
 	}
 	n, err := s.Create(ctx, author, d)
 	for cause, e := range map[error]*api.Error{
-		ErrProhibited: errContainsWords, ErrMentions: errTooManyMentions, ErrRenoteHidden: errRenoteVisibility, ErrNotFound: errNoRenoteTarget, ErrBlocked: errCreateBlocked,
+		ErrProhibited: errContainsWords, ErrMentions: errTooManyMentions, ErrRenoteHidden: errRenoteVisibility, ErrNotFound: errNoRenoteTarget, errReplyGone: errNoReplyTarget, ErrBlocked: errCreateBlocked,
 	} {
 		if errors.Is(err, cause) {
 			return nil, e

@@ -3,8 +3,11 @@ package note
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 	"time"
 
 	"buttersc.one/oven/internal/drive"
@@ -47,6 +50,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 type CreatedData struct {
 	Visibility string  `json:"visibility"`
 	Host       *string `json:"host,omitempty"`
+	Server     *string `json:"server,omitempty"` // authority of the author's server
 	Reply      string  `json:"reply,omitempty"`
 	ReplyTo    string  `json:"replyTo,omitempty"` // whom it replies to
 	Renote     string  `json:"renote,omitempty"`
@@ -59,10 +63,8 @@ type CreatedData struct {
 // goes out, and word of it to listeners and the change log.
 func (s *Service) insert(ctx context.Context, tx *pg.Tx, author *user.User, d *Draft) (*Note, error) {
 	n := s.fromDraft(author, d)
-	if n.IsPureRenote { // it would go with its target
-		if err := s.Keep(ctx, tx, *n.RenoteID); err != nil {
-			return nil, err
-		}
+	if err := s.keepTargets(ctx, tx, n); err != nil {
+		return nil, err
 	}
 	if d.Attachments != nil {
 		files, err := s.Drive.Link(ctx, tx, author.ID, author.Host, d.At, d.Attachments, d.Sensitive)
@@ -93,7 +95,7 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, author *user.User, d *D
 	if err := s.Users.Count(ctx, tx, author.ID, 1, 0, 0); err != nil {
 		return nil, err
 	}
-	data := CreatedData{Visibility: n.Visibility, Host: n.UserHost, Reply: deref(n.ReplyID), ReplyTo: deref(n.ReplyUserID), Renote: deref(n.RenoteID),
+	data := CreatedData{Visibility: n.Visibility, Host: n.UserHost, Server: author.ActorHost, Reply: deref(n.ReplyID), ReplyTo: deref(n.ReplyUserID), Renote: deref(n.RenoteID),
 		Channel: n.ChannelID != nil, Pure: n.IsPureRenote, Files: len(n.FileIDs) > 0}
 	if err := s.Log.Append(ctx, tx, "note.created", n.ID, author.ID, data); err != nil {
 		return nil, err
@@ -121,6 +123,40 @@ func (s *Service) fromDraft(author *user.User, d *Draft) *Note {
 		n.RenoteID, n.RenoteUserID, n.RenoteUserHost = &r.ID, &r.UserID, r.UserHost
 	}
 	return n
+}
+
+// errReplyGone says that the note to be replied to has gone meanwhile.
+var errReplyGone = errors.New("the note to reply to is gone")
+
+const sqlKeepTargets = `SELECT id FROM note WHERE id = ANY($1) ORDER BY id FOR KEY SHARE`
+
+// keepTargets holds what a note refers to against deletion. What is written here
+// must have it: ErrNotFound for a renote, errReplyGone. Of what comes from
+// elsewhere only a pure renote must: it would go with its target.
+func (s *Service) keepTargets(ctx context.Context, tx *pg.Tx, n *Note) error {
+	var ids []string
+	for _, id := range []*string{n.ReplyID, n.RenoteID} {
+		if id != nil {
+			ids = append(ids, *id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, sqlKeepTargets, ids)
+	if err != nil {
+		return fmt.Errorf("keep notes: %w", err)
+	}
+	there, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	switch {
+	case err != nil:
+		return fmt.Errorf("keep notes: %w", err)
+	case n.RenoteID != nil && (n.IsPureRenote || n.Local()) && !slices.Contains(there, *n.RenoteID):
+		return ErrNotFound
+	case n.ReplyID != nil && n.Local() && !slices.Contains(there, *n.ReplyID):
+		return errReplyGone
+	}
+	return nil
 }
 
 func (s *Service) insertRow(ctx context.Context, tx *pg.Tx, n *Note) error {

@@ -25,7 +25,8 @@ const (
 
 // deletedData goes with "note.deleted".
 type deletedData struct {
-	Host *string `json:"host,omitempty"`
+	Host   *string `json:"host,omitempty"`
+	Server *string `json:"server,omitempty"` // authority of the author's server
 }
 
 // Delete removes a note in tx and tells those who hold it. Renotes of it that
@@ -90,7 +91,7 @@ func (s *Service) deleteOne(ctx context.Context, tx *pg.Tx, author *user.User, n
 	if err := s.Users.Count(ctx, tx, n.UserID, -1, 0, 0); err != nil {
 		return err
 	}
-	return s.Log.Append(ctx, tx, "note.deleted", n.ID, n.UserID, deletedData{Host: n.UserHost})
+	return s.Log.Append(ctx, tx, "note.deleted", n.ID, n.UserID, deletedData{Host: n.UserHost, Server: author.ActorHost})
 }
 
 func (n *Note) recipients() *delivery.Recipients {

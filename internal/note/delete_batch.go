@@ -74,7 +74,7 @@ func (s *Service) DeleteBatch(ctx context.Context, tx *pg.Tx, author *user.User,
 	if err := s.Users.Count(ctx, tx, author.ID, -len(ids), 0, 0); err != nil {
 		return 0, err
 	}
-	return len(ids), s.Log.AppendAll(ctx, tx, "note.deleted", ids, author.ID, deletedData{Host: author.Host})
+	return len(ids), s.Log.AppendAll(ctx, tx, "note.deleted", ids, author.ID, deletedData{Host: author.Host, Server: author.ActorHost})
 }
 
 // withOwnRenotes adds the author's renotes of the notes, which go with them.

@@ -7,6 +7,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/inbox"
 	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/stream"
 )
 
 // Service answers for the queues.
@@ -27,11 +29,13 @@ type Service struct {
 	inbox    *inbox.Service
 	jobs     *job.Queue
 	bus      *event.Bus
+	hub      *stream.Hub
+	slog     *slog.Logger
 }
 
 // New makes the service.
-func New(db *pg.DB, d *delivery.Service, in *inbox.Service, jobs *job.Queue, bus *event.Bus) *Service {
-	return &Service{db: db, delivery: d, inbox: in, jobs: jobs, bus: bus}
+func New(db *pg.DB, d *delivery.Service, in *inbox.Service, jobs *job.Queue, bus *event.Bus, hub *stream.Hub, l *slog.Logger) *Service {
+	return &Service{db: db, delivery: d, inbox: in, jobs: jobs, bus: bus, hub: hub, slog: l}
 }
 
 // Endpoints is the API of this slice.

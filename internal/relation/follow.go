@@ -98,7 +98,7 @@ func (s *Service) needsConsent(ctx context.Context, tx *pg.Tx, follower, followe
 
 // begin makes a follow real.
 func (s *Service) begin(ctx context.Context, tx *pg.Tx, follower, followee *user.User, withReplies bool) error {
-	tag, err := tx.Exec(ctx, sqlInsertFollow, s.ids.Now(), follower.ID, followee.ID, follower.Host, followee.Host, withReplies)
+	tag, err := tx.Exec(ctx, sqlInsertFollow, s.ids.Now(), follower.ID, followee.ID, follower.ActorHost, followee.ActorHost, withReplies)
 	if err != nil {
 		return fmt.Errorf("follow: %w", err)
 	}
@@ -111,7 +111,7 @@ func (s *Service) begin(ctx context.Context, tx *pg.Tx, follower, followee *user
 	if err := s.count(ctx, tx, follower.ID, followee.ID, 1); err != nil {
 		return err
 	}
-	if err := s.note(ctx, tx, "followed", follower.ID, followee.ID); err != nil {
+	if err := s.noteAll(ctx, tx, "followed", changed{From: follower.ID, To: followee.ID, FromServer: follower.ActorHost, ToServer: followee.ActorHost}); err != nil {
 		return err
 	}
 	return s.bus.Emit(ctx, tx, Followed{Follower: follower, Followee: followee})
@@ -213,7 +213,7 @@ func (s *Service) end(ctx context.Context, tx *pg.Tx, follower, followee *user.U
 	if err := s.count(ctx, tx, follower.ID, followee.ID, -1); err != nil {
 		return err
 	}
-	return s.note(ctx, tx, "unfollowed", follower.ID, followee.ID)
+	return s.noteAll(ctx, tx, "unfollowed", changed{From: follower.ID, To: followee.ID, FromServer: follower.ActorHost, ToServer: followee.ActorHost})
 }
 
 // Unfollow ends a follow or withdraws the request for one; a remote followee

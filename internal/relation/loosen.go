@@ -9,7 +9,6 @@ import (
 
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
-	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/user"
 )
 
@@ -80,10 +79,10 @@ func (s *Service) loosen(ctx context.Context, tx *pg.Tx, follower, followee *use
 		if requestID != "" {
 			id = s.meta.Origin + "/follows/" + requestID
 		}
-		return s.sendIn(ctx, tx, delivery.Bulk, follower, followee, s.renderUndo(follower, s.renderFollow(follower, followee, id)), "Undo")
+		return s.send(Calmly(ctx, 0), tx, follower, followee, s.renderUndo(follower, s.renderFollow(follower, followee, id)), "Undo")
 	case !follower.Local() && followee.Local():
 		a := &ap.Activity{ID: s.meta.Origin + "/activities/" + s.ids.Now(), Type: "Reject", Actor: s.users.URI(followee), Object: s.echo(follower, followee, activityID)}
-		return s.sendIn(ctx, tx, delivery.Bulk, followee, follower, a, "Reject")
+		return s.send(Calmly(ctx, 0), tx, followee, follower, a, "Reject")
 	}
 	return nil
 }

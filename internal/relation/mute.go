@@ -126,7 +126,7 @@ func (s *Service) EndMutes(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("end mutes: %w", err)
 		}
-		over, err := pgx.CollectRows(rows, pgx.RowToStructByPos[changed])
+		over, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Changed])
 		if err != nil {
 			return fmt.Errorf("end mutes: %w", err)
 		}

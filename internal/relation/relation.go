@@ -64,18 +64,24 @@ func New(db *pg.DB, m *meta.Service, us *user.Service, d *delivery.Service, ids 
 
 // changed goes with every change of a tie: which way and between whom.
 type changed struct {
-	From string `json:"from"`
-	To   string `json:"to"`
+	From       string  `json:"from"`
+	To         string  `json:"to"`
+	FromServer *string `json:"fromServer,omitempty"` // of a follow: authorities of the accounts' servers
+	ToServer   *string `json:"toServer,omitempty"`
 }
 
 // Changed is emitted with every change of a tie between two accounts.
 type Changed struct{ From, To string }
 
 func (s *Service) note(ctx context.Context, tx *pg.Tx, kind, from, to string) error {
-	if err := s.bus.Emit(ctx, tx, Changed{From: from, To: to}); err != nil {
+	return s.noteAll(ctx, tx, kind, changed{From: from, To: to})
+}
+
+func (s *Service) noteAll(ctx context.Context, tx *pg.Tx, kind string, d changed) error {
+	if err := s.bus.Emit(ctx, tx, Changed{From: d.From, To: d.To}); err != nil {
 		return err
 	}
-	return s.log.Append(ctx, tx, "relation."+kind, to, from, changed{From: from, To: to})
+	return s.log.Append(ctx, tx, "relation."+kind, d.To, d.From, d)
 }
 
 // Consumers keep the graphs in memory fresh and tell the people concerned.
@@ -175,13 +181,18 @@ func (s *Service) FollowerInboxes(ctx context.Context, q pg.Q, userID string) ([
 	return out, rows.Err()
 }
 
-// send delivers an activity of a local account to one remote account.
-func (s *Service) send(ctx context.Context, tx *pg.Tx, from, to *user.User, a *ap.Activity, typ string) error {
-	return s.sendIn(ctx, tx, delivery.Direct, from, to, a, typ)
+// calm is where a context has what Calmly said.
+type calm struct{}
+
+// Calmly has what is sent with the context go by the lane of large operations:
+// through an operation's stream (delivery.Open), or with 0 the lane's own. It is
+// for what ties many accounts at once.
+func Calmly(ctx context.Context, stream int64) context.Context {
+	return context.WithValue(ctx, calm{}, stream)
 }
 
-// sendIn is send by another lane.
-func (s *Service) sendIn(ctx context.Context, tx *pg.Tx, lane delivery.Class, from, to *user.User, a *ap.Activity, typ string) error {
+// send delivers an activity of a local account to one remote account.
+func (s *Service) send(ctx context.Context, tx *pg.Tx, from, to *user.User, a *ap.Activity, typ string) error {
 	if to.Inbox == nil {
 		return nil // imaginary, or an actor that never told where it listens
 	}
@@ -190,11 +201,15 @@ func (s *Service) sendIn(ctx context.Context, tx *pg.Tx, lane delivery.Class, fr
 	if err != nil {
 		return fmt.Errorf("render %s: %w", typ, err)
 	}
-	_, err = s.delivery.Send(ctx, tx, delivery.Message{
-		ActorID: from.ID, ActivityID: a.ID, Type: typ, Body: body, Class: lane,
+	m := delivery.Message{
+		ActorID: from.ID, ActivityID: a.ID, Type: typ, Body: body, Class: delivery.Direct,
 		// Follow, Undo and Block between the same two keep their order.
 		Object: "tie:" + from.ID + ":" + to.ID, Extra: []delivery.Inbox{to.Recipient()},
-	})
+	}
+	if stream, ok := ctx.Value(calm{}).(int64); ok {
+		m.Class, m.Stream = delivery.Bulk, stream
+	}
+	_, err = s.delivery.Send(ctx, tx, m)
 	return err
 }
 

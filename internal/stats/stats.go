@@ -1,11 +1,12 @@
 // Package stats is in charge of this server's numbers: totals that are kept by
 // following the change log, so that nobody counts rows to tell them; the machine
-// it runs on; and the sizes of its tables.
+// it runs on, and what that does; and the sizes of its tables.
 package stats
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,6 +14,7 @@ import (
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/stream"
 )
 
 // Service keeps totals.
@@ -20,12 +22,14 @@ type Service struct {
 	db   *pg.DB
 	meta *meta.Service
 	log  *log.Log
+	hub  *stream.Hub
 	dir  string // on the disk that files are on
+	slog *slog.Logger
 }
 
 // New makes the service.
-func New(db *pg.DB, m *meta.Service, lg *log.Log, dir string) *Service {
-	return &Service{db: db, meta: m, log: lg, dir: dir}
+func New(db *pg.DB, m *meta.Service, lg *log.Log, hub *stream.Hub, dir string, l *slog.Logger) *Service {
+	return &Service{db: db, meta: m, log: lg, hub: hub, dir: dir, slog: l}
 }
 
 // Totals are counts of this moment, up to what is still in the change log.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"buttersc.one/oven/internal/lib/pg"
 )
 
@@ -37,6 +39,9 @@ func (s *Service) End(ctx context.Context, tx *pg.Tx, userID string) (bool, erro
 // which its key is found. Its notes and files must be gone: there may be too many
 // of them for one transaction.
 func (s *Service) Erase(ctx context.Context, tx *pg.Tx, u *User) error {
+	if err := s.untie(ctx, tx, u); err != nil {
+		return err
+	}
 	for _, sql := range []string{sqlLessThem, sqlLessUs, sqlErase} {
 		if _, err := tx.Exec(ctx, sql, u.ID); err != nil {
 			return fmt.Errorf("erase account: %w", err)
@@ -48,6 +53,40 @@ func (s *Service) Erase(ctx context.Context, tx *pg.Tx, u *User) error {
 	for _, sql := range []string{sqlInsertStat, sqlInsertProfile} {
 		if _, err := tx.Exec(ctx, sql, u.ID); err != nil {
 			return fmt.Errorf("erase account: %w", err)
+		}
+	}
+	return nil
+}
+
+const sqlTiesByServer = `
+SELECT host, sum(follows)::int, sum(followed)::int FROM (
+	SELECT followee_host, 1, 0 FROM following WHERE follower_id = $1 AND followee_host IS NOT NULL
+	UNION ALL SELECT follower_host, 0, 1 FROM following WHERE followee_id = $1 AND follower_host IS NOT NULL
+) f (host, follows, followed) GROUP BY host ORDER BY host`
+
+// untiedData goes with "user.untied": how many follows of accounts of a server,
+// and by them, ended with a local account. The object is the server's authority.
+type untiedData struct {
+	Follows  int `json:"follows"`
+	Followed int `json:"followed"`
+}
+
+// untie says which servers' accounts the account's follows ended with: they end
+// with its row.
+func (s *Service) untie(ctx context.Context, tx *pg.Tx, u *User) error {
+	rows, err := tx.Query(ctx, sqlTiesByServer, u.ID)
+	if err != nil {
+		return fmt.Errorf("ties of account: %w", err)
+	}
+	hosts := map[string]untiedData{}
+	var host string
+	var d untiedData
+	if _, err := pgx.ForEachRow(rows, []any{&host, &d.Follows, &d.Followed}, func() error { hosts[host] = d; return nil }); err != nil {
+		return fmt.Errorf("ties of account: %w", err)
+	}
+	for host, d := range hosts {
+		if err := s.log.Append(ctx, tx, "user.untied", host, u.ID, d); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -60,8 +60,9 @@ func (s *Service) CreateLocal(ctx context.Context, tx *pg.Tx, n NewLocal, pair *
 
 // createdData goes with "user.created".
 type createdData struct {
-	Local  bool `json:"local"`
-	System bool `json:"system,omitempty"`
+	Local  bool   `json:"local"`
+	System bool   `json:"system,omitempty"`
+	Server string `json:"server,omitempty"` // authority of a remote account's server
 }
 
 // InstanceActor is the name of the account that signs this server's fetches;
@@ -114,7 +115,7 @@ func (s *Service) CreateImaginary(ctx context.Context, tx *pg.Tx, username, host
 			return nil, fmt.Errorf("create user: %w", err)
 		}
 	}
-	if err := s.log.Append(ctx, tx, "user.created", id, id, createdData{}); err != nil {
+	if err := s.log.Append(ctx, tx, "user.created", id, id, createdData{Server: host}); err != nil {
 		return nil, err
 	}
 	return s.ByIDIn(ctx, tx, id)

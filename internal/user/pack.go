@@ -49,9 +49,9 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 	hosts := make([]string, 0, len(users))
 	seen := map[string]bool{}
 	for _, u := range users {
-		if u.Host != nil && !seen[*u.Host] {
-			seen[*u.Host] = true
-			hosts = append(hosts, *u.Host)
+		if u.ActorHost != nil && !seen[*u.ActorHost] {
+			seen[*u.ActorHost] = true
+			hosts = append(hosts, *u.ActorHost)
 		}
 	}
 	infos, err := s.instances.Infos(ctx, hosts)
@@ -68,7 +68,7 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 	}
 	out := make(map[string]*Lite, len(users))
 	for id, u := range users {
-		emojis, err := s.emojis.URLs(ctx, u.Host, u.Emojis)
+		emojis, err := s.emojis.URLs(ctx, u.ActorHost, u.Emojis)
 		if err != nil {
 			return nil, err
 		}
@@ -86,8 +86,8 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 				l.BadgeRoles = append(l.BadgeRoles, Badge{Name: r.Name, IconURL: r.IconURL, DisplayOrder: r.DisplayOrder})
 			}
 		}
-		if u.Host != nil {
-			if i := infos[*u.Host]; i != nil {
+		if u.ActorHost != nil {
+			if i := infos[*u.ActorHost]; i != nil {
 				in := Instance(*i)
 				l.Instance = &in
 			}

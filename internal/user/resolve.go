@@ -251,7 +251,11 @@ func (s *Service) moveAside(ctx context.Context, tx *pg.Tx, old *User, newURI st
 	if _, err := tx.Exec(ctx, sqlReborn, old.Acct(), old.ID, *old.URI, newURI); err != nil {
 		return fmt.Errorf("move aside: %w", err)
 	}
-	return s.log.Append(ctx, tx, "user.movedAside", old.ID, old.ID, nil)
+	d := goneData{}
+	if !old.IsDeleted {
+		d.Server = old.ActorHost
+	}
+	return s.log.Append(ctx, tx, "user.movedAside", old.ID, old.ID, d)
 }
 
 func (s *Service) rename(ctx context.Context, tx *pg.Tx, u *User, a *actor) error {
@@ -291,7 +295,7 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, a *actor) (id string, e
 	if err := s.instances.Touch(ctx, tx, a.ActorHost); err != nil {
 		return "", err
 	}
-	return id, s.log.Append(ctx, tx, "user.created", id, id, createdData{})
+	return id, s.log.Append(ctx, tx, "user.created", id, id, createdData{Server: a.ActorHost})
 }
 
 const sqlUpdateRemote = `
@@ -301,8 +305,8 @@ UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured =
 	require_signin = $20, followers_only_before = $21, hidden_before = $22,
 	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
 	is_deleted = false, last_fetched_at = now(), updated_at = now()
-FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid FROM "user" WHERE id = $1) before
-WHERE id = before_id RETURNING coalesce(moved_at = now(), false), (signin, narrowed, hid) IS DISTINCT FROM ($20::bool, $21::bigint, $22::bigint)`
+FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid, is_deleted AS was_gone FROM "user" WHERE id = $1 FOR UPDATE) before
+WHERE id = before_id RETURNING coalesce(moved_at = now(), false), (signin, narrowed, hid) IS DISTINCT FROM ($20::bool, $21::bigint, $22::bigint), was_gone`
 
 func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) error {
 	if a.Emojis == nil {
@@ -315,12 +319,17 @@ func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) er
 	if err != nil {
 		return err
 	}
-	var moved, guarded bool
+	var moved, guarded, back bool
 	err = tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
 		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox,
-		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia).Scan(&moved, &guarded)
+		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia).Scan(&moved, &guarded, &back)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
+	}
+	if back {
+		if err := s.log.Append(ctx, tx, "user.returned", id, id, goneData{Server: &a.ActorHost}); err != nil {
+			return err
+		}
 	}
 	if guarded {
 		if err := s.log.Append(ctx, tx, "user.guarded", id, id, nil); err != nil {
@@ -400,14 +409,29 @@ func Gone(err error) bool {
 	return errors.As(err, &re) && (re.Status == 404 || re.Status == 410)
 }
 
-const sqlDeleted = `UPDATE "user" SET is_deleted = true, updated_at = now() WHERE id = $1 AND host IS NOT NULL`
+// goneData goes with "user.deleted", "user.movedAside" and "user.returned".
+type goneData struct {
+	Server *string `json:"server,omitempty"` // authority of a remote account's server that has one less, or one more
+}
+
+// The row is locked first: who finds it deleted already must not say so again.
+const sqlDeleted = `
+UPDATE "user" SET is_deleted = true, updated_at = now()
+FROM (SELECT id AS before_id, is_deleted AS was_gone FROM "user" WHERE id = $1 AND host IS NOT NULL FOR UPDATE) before
+WHERE id = before_id RETURNING was_gone, actor_host`
 
 // MarkDeleted records that a remote account has been deleted by its server.
 func (s *Service) MarkDeleted(ctx context.Context, tx *pg.Tx, userID string) error {
-	if _, err := tx.Exec(ctx, sqlDeleted, userID); err != nil {
+	var already bool
+	var server *string
+	err := tx.QueryRow(ctx, sqlDeleted, userID).Scan(&already, &server)
+	if err != nil && !pg.NoRows(err) {
 		return fmt.Errorf("delete user: %w", err)
 	}
-	return s.log.Append(ctx, tx, "user.deleted", userID, userID, nil)
+	if already {
+		server = nil
+	}
+	return s.log.Append(ctx, tx, "user.deleted", userID, userID, goneData{Server: server})
 }
 
 // One that was moved aside for another with its name does not come back.

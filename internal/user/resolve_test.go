@@ -21,6 +21,7 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/pgserver/pgtest"
 	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/user"
 )
 
 // world is a fediverse on one socket: hosts by name, each with actors and
@@ -247,6 +248,9 @@ func TestResolveSplitDomain(t *testing.T) {
 	}
 	if byID, err := a.Users.Resolve(t.Context(), id); err != nil || byID.ID != first.ID {
 		t.Errorf("another row (%v)", err)
+	}
+	if lite, err := a.Users.PackLite(t.Context(), map[string]*user.User{first.ID: first}); err != nil || lite[first.ID].Instance == nil {
+		t.Errorf("shown without its server (%v)", err)
 	}
 	if n := rows(t, a, "true"); n != 1 {
 		t.Errorf("%d rows", n)

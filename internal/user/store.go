@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,6 +147,29 @@ WHERE user_id = $1 AND (last_active_at IS NULL OR last_active_at < now() - inter
 func (s *Service) Count(ctx context.Context, tx *pg.Tx, userID string, notes, followers, following int) error {
 	if _, err := tx.Exec(ctx, sqlCount, userID, notes, followers, following); err != nil {
 		return fmt.Errorf("count of user: %w", err)
+	}
+	return nil
+}
+
+const (
+	sqlLockStats  = `SELECT FROM user_stat WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE`
+	sqlCountNotes = `
+UPDATE user_stat s SET notes_count = s.notes_count + c.n FROM unnest($1::text[], $2::int[]) c (id, n) WHERE s.user_id = c.id`
+)
+
+// CountNotes changes how many notes are counted of accounts, in the order of
+// their ids.
+func (s *Service) CountNotes(ctx context.Context, tx *pg.Tx, by map[string]int) error {
+	ids := slices.Sorted(maps.Keys(by))
+	n := make([]int, 0, len(ids))
+	for _, id := range ids {
+		n = append(n, by[id])
+	}
+	if _, err := tx.Exec(ctx, sqlLockStats, ids); err != nil {
+		return fmt.Errorf("count of users: %w", err)
+	}
+	if _, err := tx.Exec(ctx, sqlCountNotes, ids, n); err != nil {
+		return fmt.Errorf("count of users: %w", err)
 	}
 	return nil
 }

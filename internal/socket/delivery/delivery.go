@@ -157,6 +157,7 @@ type Service struct {
 	// moved wakes the reader of the log's end.
 	moved  chan struct{}
 	resets atomic.Int64
+	begun  atomic.Int64
 }
 
 // New makes the service; Run starts it. Everything but delivering works before.

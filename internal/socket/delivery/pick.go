@@ -277,6 +277,7 @@ func (d *dispatcher) begin(it *item) {
 	c, h := it.c, it.c.e.host
 	it.began, it.period = d.s.now(), h.period
 	d.flights[it] = struct{}{}
+	d.s.begun.Add(1)
 	if c.class >= Background {
 		h.deficit -= h.cost()
 	}

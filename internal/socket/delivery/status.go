@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"buttersc.one/oven/internal/lib/pg"
 )
 
 // Status is what there is to deliver.
@@ -243,6 +245,40 @@ func (h *host) stateName(now time.Time, blocked bool) string {
 	return "up"
 }
 
+// What slices above ask of a row h of fed_host in statements of their own, as
+// stateName has it; now.at is the moment. Both are for hosts without a row, too.
+const (
+	// SQLFailing: it does not answer, or says that its inbox does not exist.
+	SQLFailing = `(h.fail_since IS NOT NULL OR h.gone_since IS NOT NULL)`
+	// SQLStopped is why nothing is brought to it for long: paused, dead or gone;
+	// '' when that is not so.
+	SQLStopped = `(CASE WHEN h.paused THEN 'paused' WHEN h.fail_since <= now.at - interval '7 days' THEN 'dead' WHEN h.gone_since IS NOT NULL THEN 'gone' ELSE '' END)`
+)
+
+const (
+	sqlPauseAny = `
+INSERT INTO fed_host (host, paused) VALUES ($1, $2)
+ON CONFLICT (host) DO UPDATE SET paused = excluded.paused WHERE fed_host.paused <> excluded.paused RETURNING host_id`
+)
+
+// Begun is how many requests this process has begun since its start.
+func (s *Service) Begun() int64 { return s.begun.Load() }
+
+// SetPaused is Pause and Resume in tx, also for a host that nothing was ever for.
+// It says whether that changed anything.
+func (s *Service) SetPaused(ctx context.Context, tx *pg.Tx, host string, paused bool) (bool, error) {
+	var id int32
+	err := tx.QueryRow(ctx, sqlPauseAny, host, paused).Scan(&id)
+	if pg.NoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("pause %s: %w", host, err)
+	}
+	tx.AfterCommit(func() { s.pausedInMemory(host, paused) })
+	return true, nil
+}
+
 const sqlPause = `UPDATE fed_host SET paused = $2 WHERE host = $1`
 
 // Pause stops delivering to a host; what is for it waits, as long as activities
@@ -262,15 +298,16 @@ func (s *Service) setPaused(ctx context.Context, host string, paused bool) error
 	if tag.RowsAffected() == 0 {
 		return ErrNoHost
 	}
-	if d := s.dispatching(); d != nil {
-		d.mu.Lock()
-		defer d.mu.Unlock()
+	s.pausedInMemory(host, paused)
+	return nil
+}
+
+func (s *Service) pausedInMemory(host string, paused bool) {
+	s.inMemory(func(d *dispatcher) {
 		if h := d.byName[host]; h != nil {
 			d.setPaused(h, paused)
-			d.pump()
 		}
-	}
-	return nil
+	})
 }
 
 func (d *dispatcher) setPaused(h *host, paused bool) {

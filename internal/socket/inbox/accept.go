@@ -156,7 +156,10 @@ func (s *Service) write() {
 }
 
 // What is in the table, or was processed already, is left out.
+// Who sends is noted once a minute, with what is kept, so that no row of a server
+// that sends much is written for each activity.
 const sqlInsert = `
+WITH kept AS (
 INSERT INTO fed_inbox (lane, host, object_key, hash, actor, actor_id, body, received_at, due_at)
 SELECT n.lane, n.host, n.object_key, n.hash, n.actor, n.actor_id, n.body, $8, $8
 FROM unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::bytea[])
@@ -164,7 +167,15 @@ FROM unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6
 WHERE NOT EXISTS (SELECT FROM fed_seen s WHERE s.hash = n.hash)
 ORDER BY n.ord
 ON CONFLICT (hash) DO NOTHING
-RETURNING id, lane, host, object_key`
+RETURNING id, lane, host, object_key
+), senders AS (
+	INSERT INTO fed_sender (host, last_at)
+	SELECT h, $8::timestamptz FROM (SELECT DISTINCT unnest($2::text[])) n (h)
+	WHERE NOT EXISTS (SELECT FROM fed_sender s WHERE s.host = h AND s.last_at > $8::timestamptz - interval '1 minute')
+	ORDER BY h
+	ON CONFLICT (host) DO UPDATE SET last_at = greatest(fed_sender.last_at, excluded.last_at)
+)
+SELECT id, lane, host, object_key FROM kept`
 
 const sqlNotify = `SELECT pg_notify($1, '')`
 

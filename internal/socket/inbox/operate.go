@@ -83,6 +83,14 @@ func (s *Service) Remove(ctx context.Context, tx *pg.Tx, id int64) error {
 	return nil
 }
 
+// Begun is how many activities this process has begun to work on since its
+// start.
+func (s *Service) Begun() int64 {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return s.queue.begun
+}
+
 // Active is how many activities this process is at work on.
 func (s *Service) Active() int {
 	s.queue.mu.Lock()

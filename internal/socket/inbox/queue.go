@@ -27,6 +27,7 @@ type queue struct {
 	hosts  map[string]int     // at work
 	keys   map[busyKey]struct{}
 	behind map[busyKey]struct{} // objects of which a job was found not to be ready
+	begun  int64
 	picks  uint
 	more   bool          // the table has ready rows that are not here
 	wake   chan struct{} // to the feeder
@@ -137,6 +138,7 @@ func (q *queue) next() *job {
 	for q.opened {
 		if j := q.pick(); j != nil {
 			q.hosts[j.host]++
+			q.begun++
 			q.keys[busyKey{j.host, j.key}] = struct{}{}
 			return j
 		}

@@ -88,7 +88,7 @@ func New(cfg Config, signer Signer, policy HostPolicy) *Client {
 		ResponseHeaderTimeout:  15 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxConnsPerHost:        2 * maxPerHost, // the slots are the limit; Transport's users come on top
-		MaxIdleConnsPerHost:    16, // what delivery uses of a host that answers well: a handshake costs more than a signature
+		MaxIdleConnsPerHost:    16,             // what delivery uses of a host that answers well: a handshake costs more than a signature
 		MaxIdleConns:           1024,
 		IdleConnTimeout:        60 * time.Second,
 		ForceAttemptHTTP2:      true,

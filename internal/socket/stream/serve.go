@@ -301,6 +301,8 @@ func (c *Conn) read(ctx context.Context) {
 				Channel string          `json:"channel"`
 				Params  json.RawMessage `json:"params"`
 				Pong    bool            `json:"pong"`
+				Type    string          `json:"type"`
+				Body    json.RawMessage `json:"body"`
 			} `json:"body"`
 		}
 		if json.Unmarshal(b, &m) != nil {
@@ -312,6 +314,10 @@ func (c *Conn) read(ctx context.Context) {
 			c.connect(ctx, m.Body.Channel, id, m.Body.Params, m.Body.Pong)
 		case "disconnect":
 			c.disconnect(id)
+		case "channel", "ch":
+			if s := c.subs[id]; s != nil && s.said != nil {
+				s.said(m.Body.Type, m.Body.Body)
+			}
 		case "subNote", "s", "sr":
 			c.captureNote(ctx, id)
 		case "unsubNote", "un":

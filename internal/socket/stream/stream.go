@@ -37,6 +37,7 @@ type Sub struct {
 	conn *Conn
 	id   string
 	offs []func()
+	said func(typ string, body json.RawMessage) // nil: nobody listens to the client
 
 	mu      sync.Mutex
 	open    bool
@@ -79,10 +80,19 @@ func (s *Sub) UserID() string { return s.conn.userID() }
 func (s *Sub) On(topic string, filter func(msg any) (typ string, body any, ok bool)) {
 	s.offs = append(s.offs, s.conn.hub.subscribe(topic, func(msg any) {
 		if typ, body, ok := filter(msg); ok {
-			s.send(frame{Type: "channel", Body: channelBody{ID: s.id, Type: typ, Body: body}})
+			s.Send(typ, body)
 		}
 	}))
 }
+
+// Send sends an event of the channel to this one alone.
+func (s *Sub) Send(typ string, body any) {
+	s.send(frame{Type: "channel", Body: channelBody{ID: s.id, Type: typ, Body: body}})
+}
+
+// OnMessage calls f with what the client says on the channel, in the order in
+// which it is said; the next waits until f returns.
+func (s *Sub) OnMessage(f func(typ string, body json.RawMessage)) { s.said = f }
 
 // OnClose calls f when the channel or its connection ends.
 func (s *Sub) OnClose(f func()) { s.offs = append(s.offs, f) }
