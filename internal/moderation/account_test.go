@@ -135,7 +135,7 @@ func TestSendEmail(t *testing.T) {
 	t.Parallel()
 	s := testsrv.New(t)
 	root, a := s.User(t, "chief"), s.User(t, "alice")
-	letter := m{"to": "bob@example.com", "subject": "About your\r\nBcc: x@example.com", "text": "Hello\n\nGood bye"}
+	letter := m{"to": "bob@example.com", "subject": "About your\r\nBcc: x@example.com", "text": "Hello\n\n1. this\n2. <b>that</b>"}
 	root.Fails(t, "admin/send-email", letter, 400, "MAIL_NOT_AVAILABLE")
 	box := s.Mailbox(t)
 	a.Fails(t, "admin/send-email", letter, 403, "ROLE_PERMISSION_DENIED")
@@ -143,7 +143,7 @@ func TestSendEmail(t *testing.T) {
 	root.Post(t, "admin/send-email", letter)
 	s.Settle(t)
 	l := box.To("bob@example.com")
-	if len(l) != 1 || l[0].Subject != "About your Bcc: x@example.com" || !strings.Contains(l[0].HTML, "<p>Good bye</p>") || len(box.Letters()) != 1 {
+	if len(l) != 1 || l[0].Subject != "About your Bcc: x@example.com" || !strings.Contains(l[0].HTML, ">1. this\r\n2. &lt;b&gt;that&lt;/b&gt;</p>") || len(box.Letters()) != 1 {
 		t.Errorf("letters %+v", box.Letters())
 	}
 }

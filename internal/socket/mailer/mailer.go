@@ -127,7 +127,7 @@ var page = template.Must(template.New("letter").Parse(`<!doctype html>
 <html lang="{{.Lang}}"><head><meta charset="utf-8"><title>{{.Subject}}</title></head>
 <body style="font-family:sans-serif;line-height:1.6;color:#222;max-width:36em;margin:0 auto;padding:24px">
 <h1 style="font-size:1.25em">{{.Subject}}</h1>
-{{range .Paragraphs}}<p>{{.}}</p>
+{{range .Paragraphs}}<p style="white-space:pre-line">{{.}}</p>
 {{end}}{{if .Link}}<p><a href="{{.Link}}" style="display:inline-block;padding:10px 20px;border-radius:8px;background:#8a4b14;color:#fff;text-decoration:none">{{.LinkText}}</a></p>
 <p style="font-size:.875em;color:#666;word-break:break-all">{{.Link}}</p>
 {{end}}{{if .Footer}}<hr style="border:0;border-top:1px solid #ddd"><p style="font-size:.875em;color:#666">{{.Footer}}</p>
