@@ -16,7 +16,7 @@ const browser = await chromium.launch({
 });
 const violations = [];
 const context = await browser.newContext({ baseURL: origin, locale: 'ko-KR', viewport: { width: 1280, height: 900 } });
-context.setDefaultTimeout(10_000);
+context.setDefaultTimeout(15_000);
 const page = await context.newPage();
 page.on('console', (m) => {
 	if (/content security policy|trusted ?type/i.test(m.text())) violations.push(m.text());

@@ -21,7 +21,7 @@ const violations = [];
 /** A browser of somebody's own. */
 async function person(lang = 'ko-KR', options = {}) {
 	const context = await browser.newContext({ baseURL: origin, locale: lang, viewport: { width: 1280, height: 900 }, ...options });
-	context.setDefaultTimeout(8_000);
+	context.setDefaultTimeout(15_000);
 	await context.addInitScript(() => {
 		addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI, e.sourceFile, e.lineNumber, e.sample));
 	});
@@ -183,7 +183,7 @@ await step('sign in with a code, and with a passkey', async () => {
 		} else {
 			await guest.getByRole('button', { name: '패스키로 확인' }).click();
 		}
-		await guest.waitForFunction(() => JSON.parse(localStorage.getItem('account') ?? '{}').token === 'token');
+		await guest.waitForFunction(() => JSON.parse(localStorage.getItem('account') ?? '{}').token === 'token' && location.pathname === '/' && document.readyState === 'complete');
 		await guest.evaluate(() => { localStorage.clear(); document.cookie = 'client=0; max-age=0; path=/'; });
 	}
 	assert(asked.some((p) => p.token === 'abcd-efgh'), 'the backup code was not sent');
@@ -405,11 +405,13 @@ await step('delete, seen live', async () => {
 
 await step('settings: language and theme stay', async () => {
 	await alice.goto('/settings');
+	await alice.getByRole('link', { name: '화면' }).click();
 	await alice.getByText('어둡게').click();
+	await alice.getByRole('link', { name: '일반' }).click();
 	await alice.getByText('日本語').click();
-	await alice.getByRole('heading', { name: '設定' }).waitFor();
+	await alice.getByRole('heading', { name: '設定', exact: true }).waitFor();
 	await alice.reload();
-	await alice.getByRole('heading', { name: '設定' }).waitFor();
+	await alice.getByRole('heading', { name: '設定', exact: true }).waitFor();
 	assert(await alice.evaluate(() => document.documentElement.dataset.theme) === 'dark', 'not dark after a reload');
 	await shot(alice, 'settings', 'ja');
 	await accessible(alice, 'settings');
