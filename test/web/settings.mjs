@@ -263,6 +263,7 @@ await step('muted words hide notes as they come, and nothing of one\'s own', asy
 	const main = bora.getByRole('main');
 	await main.getByText('잘했어요').waitFor();
 	assert(await main.getByText('마라톤 답글').count() === 0 && await main.getByText('라면도 좋아요').count() === 0, 'a muted notification is shown');
+	await shot(bora, 'muted-notifications', 'ko', [[390, 'light'], [1280, 'dark']], false);
 	await main.getByRole('button', { name: /뮤트한 단어가 있는 노트/ }).click();
 	await main.getByText('라면도 좋아요').waitFor();
 	// Rules that go bring back what they hid.
