@@ -1,13 +1,14 @@
 // The settings, in a real browser against the server itself. One line a step;
 // the first failure ends it with 1. Screenshots go to build/shots.
 //
-// node settings.mjs ORIGIN LETTERS ROOT CAROL
-// LETTERS answers ?to=address with the newest link written to it; ROOT and CAROL
-// are the tokens of the administrator alice and of carol.
+// node settings.mjs ORIGIN LETTERS BRAKE ROOT CAROL
+// LETTERS answers ?to=address with the newest link written to it; BRAKE stops a
+// clearing (/hold) and lets it go on (/release); ROOT and CAROL are the tokens of
+// the administrator alice and of carol.
 import { createServer } from 'node:http';
 import { accessible, assert, open, shot } from './browser.mjs';
 
-const [origin, letters, root, carol] = process.argv.slice(2);
+const [origin, letters, brake, root, carol] = process.argv.slice(2);
 const { browser, person, step, call, code } = await open(origin);
 
 const bora = await person();
@@ -431,14 +432,22 @@ await step('an account is cleared: looked at, begun later, stopped, then for goo
 	await dialog.getByRole('button', { name: '그만두기' }).click();
 	await clear.getByText('그만뒀어요').waitFor();
 	assert((await me()).notesCount >= 121, 'something is gone already');
-	// Begun for later, held, and let go: what is told live is what is seen.
+	// Begun for later, then at once, paused half-way, and on to the end.
 	await clear.getByRole('button', { name: '무엇이 지워지는지 보기' }).click();
 	await clear.getByLabel('언제 시작할까요?').selectOption('3600');
 	await clear.getByRole('button', { name: '비우기 시작' }).click();
 	await prove('비우기 시작');
 	await clear.getByText('곧 시작해요').waitFor();
-	await call(t, 'oven/account/cleanup/pause');
+	assert((await fetch(`${brake}/hold`)).ok, 'no brake');
+	await clear.getByRole('button', { name: '지금 시작' }).click();
+	await clear.getByText('노트를 지우고 있어요').waitFor();
+	await clear.getByText('노트 121개 가운데 0개').waitFor();
+	await shot(bora, 'settings-clearing', 'ko', [[1280, 'light'], [390, 'dark']]);
+	await accessible(bora, 'a clearing under way');
+	await clear.getByRole('button', { name: '잠시 멈추기' }).click();
+	assert((await fetch(`${brake}/release`)).ok, 'the brake is stuck');
 	await clear.getByText('잠시 멈춤').waitFor();
+	await clear.getByText('노트 121개 가운데 100개').waitFor();
 	await clear.getByRole('button', { name: '이어서 하기' }).click();
 	await clear.getByText('다 비웠어요').waitFor({ timeout: 30_000 });
 	await clear.getByText('노트 121개 가운데 121개').waitFor();
