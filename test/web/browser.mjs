@@ -100,11 +100,11 @@ export async function shot(page, name, lang = 'ko', looks = [[1280, 'light'], [1
 // One a page, and never detached: that would take a virtual authenticator along.
 const sessions = new WeakMap();
 
-/** What axe finds on the page, in both themes. It runs outside the page's policy. */
-export async function accessible(page, where) {
+/** What axe finds on the page, in each theme. It runs outside the page's policy. */
+export async function accessible(page, where, themes = ['light', 'dark']) {
 	if (!sessions.has(page)) sessions.set(page, await page.context().newCDPSession(page));
 	const cdp = sessions.get(page);
-	for (const theme of ['light', 'dark']) {
+	for (const theme of themes) {
 		await painted(page, theme);
 		const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
 			expression: `${axeSource};axe.run({runOnly:['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa']}).then((r) => JSON.stringify(r.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 160) + ' ' + n.failureSummary)])))`,

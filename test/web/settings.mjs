@@ -33,6 +33,9 @@ async function save(where = bora.getByRole('main')) {
 async function look(area) {
 	await shot(bora, `settings-${area}`);
 	await accessible(bora, area);
+	await bora.setViewportSize({ width: 390, height: 844 });
+	await accessible(bora, `${area} on a phone`, ['light']);
+	await bora.setViewportSize({ width: 1280, height: 900 });
 	for (const lang of ['ja', 'en']) {
 		await bora.context().addCookies([{ name: 'lang', value: lang, url: origin }]);
 		await bora.reload();
@@ -158,6 +161,32 @@ await step('privacy', async () => {
 	assert(i.isLocked && i.noCrawle && i.followersVisibility === 'private' && i.makeNotesFollowersOnlyBefore === -365 * 86_400 && i.makeNotesHiddenBefore === day, JSON.stringify(i));
 	await look('privacy');
 	await call(await token(), 'i/update', { isLocked: false, makeNotesFollowersOnlyBefore: null, makeNotesHiddenBefore: null });
+});
+
+await step('all of it by keyboard', async () => {
+	/** Goes on by Tab until something that fits has the focus. */
+	const reach = async (role, name) => {
+		const to = await bora.getByRole(role, { name, exact: true }).first().elementHandle();
+		for (let i = 0; i < 60 && !await to.evaluate((e) => e === document.activeElement); i++) await bora.keyboard.press('Tab');
+		assert(await to.evaluate((e) => e === document.activeElement), `${name} cannot be reached`);
+	};
+	await bora.goto('/settings');
+	await reach('link', '프라이버시');
+	await bora.keyboard.press('Enter');
+	await reach('switch', '접속 중인 것을 숨기기');
+	await bora.keyboard.press('Space');
+	await reach('button', '저장');
+	await bora.keyboard.press('Enter');
+	await bora.getByText('저장했어요.').waitFor();
+	assert((await me()).hideOnlineStatus === true, 'it is not saved');
+	// A dialog takes the focus and gives it back.
+	await bora.goto('/settings/notifications');
+	await reach('button', '알림 모두 지우기');
+	await bora.keyboard.press('Enter');
+	await dialog.waitFor();
+	await bora.keyboard.press('Escape');
+	await dialog.waitFor({ state: 'detached' });
+	assert(await bora.getByRole('button', { name: '알림 모두 지우기' }).evaluate((e) => e === document.activeElement), 'the focus is lost');
 });
 
 await step('mail: an address, confirmed, and the letters that are wanted', async () => {
