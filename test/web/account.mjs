@@ -5,45 +5,12 @@
 // node account.mjs ORIGIN LETTERS TOKEN
 // LETTERS answers ?to=address with the newest link written to it; TOKEN is the
 // administrator's.
-import { createHmac } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { chromium } from 'playwright-core';
+import { assert, open } from './browser.mjs';
 
 const [origin, letters, root] = process.argv.slice(2);
-const browser = await chromium.launch({
-	executablePath: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((p) => existsSync(p)),
-	args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
-const violations = [];
-const context = await browser.newContext({ baseURL: origin, locale: 'ko-KR', viewport: { width: 1280, height: 900 } });
-context.setDefaultTimeout(10_000);
-const page = await context.newPage();
-page.on('console', (m) => {
-	if (/content security policy|trusted ?type/i.test(m.text())) violations.push(m.text());
-});
-page.on('pageerror', (e) => violations.push(`page error: ${e.stack ?? e}`));
-
-async function step(name, f) {
-	try {
-		await f();
-		if (violations.length > 0) throw new Error(violations.join('\n'));
-	} catch (e) {
-		console.error('FAIL', name, e, await page.locator('body').innerText().catch(() => ''));
-		await browser.close();
-		process.exit(1);
-	}
-	console.log('ok', name);
-}
-
-function assert(ok, what) {
-	if (!ok) throw new Error(what);
-}
-
-async function call(token, name, params) {
-	const res = await fetch(`${origin}/api/${name}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ...(token ? { i: token } : {}), ...params }) });
-	assert(res.ok, `${name}: ${res.status} ${await res.clone().text()}`);
-	return res.status === 204 ? null : res.json();
-}
+const { browser, person, step, call, code } = await open(origin);
+const page = await person();
+const context = page.context();
 
 async function linkTo(address) {
 	for (let i = 0; i < 50; i++) {
@@ -52,19 +19,6 @@ async function linkTo(address) {
 		await new Promise((r) => setTimeout(r, 200));
 	}
 	throw new Error(`no letter to ${address}`);
-}
-
-// RFC 6238. Codes are taken once, so the server's clock is moved on for each.
-let offset = 0;
-async function code(secret) {
-	offset += 30_000;
-	await call(null, 'oven/clock', { offsetMs: offset });
-	const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
-	const key = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
-	const at = Buffer.alloc(8);
-	at.writeBigUInt64BE(BigInt(Math.floor((Date.now() + offset) / 30_000)));
-	const h = createHmac('sha1', key).update(at).digest();
-	return String((h.readUInt32BE(h[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
 const home = () => page.getByRole('navigation', { name: '타임라인 고르기' }).waitFor();

@@ -23,10 +23,18 @@ func TestAccount(t *testing.T) {
 		o.Host = strings.Replace(o.Host, "127.0.0.1", "localhost", 1)
 		o.Hostname, at = "localhost", o.Origin
 	})
-	box := srv.Mailbox(t)
+	letters := letters(t, srv, at)
 	root := srv.User(t, "alice")
 	srv.Set(t, testsrv.M{"name": "갓 구운 서버", "langs": []string{"ko"}, "disableRegistration": true, "emailRequiredForSignup": true, "approvalRequiredForSignup": true})
-	letters := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	npm.Run(t, "node", "account.mjs", at, letters, root.Token)
+}
+
+// letters is the address of a server that answers ?to=address with the newest
+// link to at that was written there.
+func letters(t *testing.T, srv *testsrv.Server, at string) string {
+	t.Helper()
+	box := srv.Mailbox(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		list := box.To(r.URL.Query().Get("to"))
 		if len(list) == 0 {
 			return
@@ -38,6 +46,6 @@ func TestAccount(t *testing.T) {
 			}
 		}
 	}))
-	defer letters.Close()
-	npm.Run(t, "node", "account.mjs", at, letters.URL, root.Token)
+	t.Cleanup(s.Close)
+	return s.URL
 }

@@ -3,6 +3,7 @@ import { mount } from 'svelte';
 import App from './App.svelte';
 import { boot, start } from './lib/app.svelte.ts';
 import { languages, loadLanguage, type Language } from './lib/i18n.ts';
+import { applyPrefs } from './lib/prefs.ts';
 import { listen, router, place } from './lib/router.svelte.ts';
 
 // A file that is no longer there means that the server has a new client.
@@ -21,6 +22,7 @@ async function take(): Promise<void> {
 	if (!router.route) return;
 	const lang = document.documentElement.lang as Language;
 	await loadLanguage(languages.includes(lang) ? lang : boot.lang as Language);
+	applyPrefs();
 	listen();
 	start();
 	const target = document.createElement('div');

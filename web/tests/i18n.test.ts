@@ -2,12 +2,18 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { icons } from '../src/icons.ts';
-import en from '../src/locales/en.json';
-import ja from '../src/locales/ja.json';
-import ko from '../src/locales/ko.json';
-import { explain, fill, loadLanguage, t } from '../src/lib/i18n.ts';
+import coreEn from '../src/locales/en.json';
+import coreJa from '../src/locales/ja.json';
+import coreKo from '../src/locales/ko.json';
+import setEn from '../src/locales/settings.en.json';
+import setJa from '../src/locales/settings.ja.json';
+import setKo from '../src/locales/settings.ko.json';
+import { explain, fill, loadLanguage, loadSettingsTexts, t } from '../src/lib/i18n.ts';
 
 const names = (s: string): string[] => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!).sort();
+const ko: Record<string, string> = { ...coreKo, ...setKo };
+const ja: Record<string, string> = { ...coreJa, ...setJa };
+const en: Record<string, string> = { ...coreEn, ...setEn };
 const catalogues: Record<string, Record<string, string>> = { ja, en };
 
 function sources(dir: string): string[] {
@@ -31,8 +37,17 @@ describe('catalogues', () => {
 		expect(asked.filter((k) => !(k in ko))).toEqual([]);
 	});
 	it('hold no key that nobody asks for', () => {
-		const made = /^(tl|vis|emoji|noti|err|settings|auth|compose)\./;
-		expect(Object.keys(ko).filter((k) => !made.test(k) && !code.includes(`'${k}'`))).toEqual([]);
+		const made = /^(tl|vis|emoji|noti|err|auth|compose|may)\./;
+		// Of the settings, those whose end is put in: t(`set.kind.${k}`).
+		const begins = [...code.matchAll(/`(set\.[\w.]+\.)\$\{/g)].map((m) => m[1]!);
+		const names = new Set([...code.matchAll(/'([\w-]+)'/g)].map((m) => m[1]!));
+		const put = (k: string): boolean => begins.some((b) => k.startsWith(b)) || names.has(k.replace(/^set\./, '').replace(/(Hint|\.about)$/, ''))
+			|| [...names].some((n) => k === `set.ties.${n}Hint`);
+		expect(Object.keys(ko).filter((k) => !made.test(k) && !code.includes(`'${k}'`) && !put(k))).toEqual([]);
+	});
+	it('say each thing in one place', () => {
+		expect(Object.keys(setKo).filter((k) => k in coreKo)).toEqual([]);
+		for (const k of Object.keys(setKo)) expect(/^(set|may|err)\./.test(k), k).toBe(true);
 	});
 	it('templates have no text of their own', () => {
 		for (const f of sources(join(import.meta.dirname, '../src')).filter((f) => f.endsWith('.svelte'))) {
@@ -50,6 +65,10 @@ it('explains errors in the chosen language', async () => {
 	expect(t('tl.home')).toBe('ホーム');
 	expect(explain({ code: 'NO_SUCH_USER' })).toBe(ja['err.NO_SUCH_USER']);
 	expect(explain({ code: 'STRANGE' })).toContain('STRANGE');
+	expect(explain({ code: 'CLEANUP_RUNNING' })).toContain('CLEANUP_RUNNING');
+	await loadSettingsTexts();
+	expect(explain({ code: 'CLEANUP_RUNNING' })).toBe(setJa['err.CLEANUP_RUNNING']);
+	expect(t('tl.home')).toBe('ホーム');
 });
 
 it('every icon on the list is used', () => {

@@ -1,6 +1,7 @@
 /** What the whole client shares: who is signed in, the stream, messages, dialogs, the clock. */
 import { api, useToken } from './api.ts';
 import { explain, t } from './i18n.ts';
+import { forgetMutes, recallMutes, setMutes } from './mute.svelte.ts';
 import { onOtherTab, readAccount, writeAccount, type Account } from './session.ts';
 import { Stream } from './stream.ts';
 import type { Boot, Me, Note } from './types.ts';
@@ -19,10 +20,12 @@ interface Shared {
 	ask: { text: string; yes: string; danger: boolean; answer: (yes: boolean) => void } | null;
 	compose: ComposeFor | null;
 	picker: { pick: (emoji: string) => void } | null;
+	/** The account's token is being exchanged for another: nobody is to be signed out for that. */
+	renewing: boolean;
 }
 
 export const app: Shared = $state({
-	account: readAccount(), me: null, unread: 0, online: true, now: Date.now(), toast: '', menu: null, ask: null, compose: null, picker: null,
+	account: readAccount(), me: null, unread: 0, online: true, now: Date.now(), toast: '', menu: null, ask: null, compose: null, picker: null, renewing: false,
 });
 
 export const boot: Boot = JSON.parse(document.getElementById('boot')?.textContent || '{}') as Boot;
@@ -44,38 +47,57 @@ export function stream(): Stream {
 export function start(): void {
 	useToken(app.account?.token ?? null);
 	setInterval(() => { app.now = Date.now(); }, 20_000);
-	onOtherTab(app.account, () => location.replace('/'));
+	onOtherTab(app.account, () => { if (!app.renewing) location.replace('/'); });
 	if (!app.account) return;
 	writeAccount(app.account);
+	recallMutes(app.account.id);
 	void refreshMe();
 	const s = stream();
 	s.onState((up) => { app.online = up; });
 	s.onReconnect(() => void refreshMe());
 	s.channel('main', (type, body) => {
-		if (type === 'notification') for (const f of heard) f(body);
-		else if (type === 'unreadNotification') app.unread++;
-		else if (type === 'readAllNotifications') app.unread = 0;
-		else if (type === 'meUpdated') app.me = { ...app.me, ...(body as Me) };
-		else if (type === 'myTokenRegenerated') leave();
+		for (const f of heard) f(type, body);
+		if (type === 'unreadNotification') app.unread++;
+		else if (type === 'readAllNotifications' || type === 'notificationFlushed') app.unread = 0;
+		else if (type === 'meUpdated') takeMe(body as Me);
+		else if (type === 'myTokenRegenerated' && !app.renewing) expelled();
 	});
 }
 
-const heard = new Set<(n: unknown) => void>();
+const heard = new Set<(type: string, body: unknown) => void>();
 
-/** Calls back for every notification that comes live. */
-export function onNotification(f: (n: unknown) => void): () => void {
+/** Calls back for what the account is told live. */
+export function onMain(f: (type: string, body: unknown) => void): () => void {
 	heard.add(f);
 	return () => heard.delete(f);
 }
 
+/** Calls back for every notification that comes live. */
+export function onNotification(f: (n: unknown) => void): () => void {
+	return onMain((type, body) => { if (type === 'notification') f(body); });
+}
+
+/** Takes over what the server tells of the account. */
+export function takeMe(me: Me): void {
+	app.me = { ...app.me, ...me };
+	setMutes(me.id, app.me.mutedWords, app.me.hardMutedWords);
+}
+
+/** The token is no longer good. Another tab may have a new one already: that is left alone. */
+function expelled(): void {
+	if (readAccount()?.token === app.account?.token) leave();
+	else location.replace('/');
+}
+
 async function refreshMe(): Promise<void> {
 	try {
-		app.me = await api<Me>('i');
-		app.unread = app.me.unreadNotificationsCount;
+		const me = await api<Me>('i');
+		takeMe(me);
+		app.unread = me.unreadNotificationsCount;
 	} catch (e) {
 		// A token that is no longer good is forgotten; a network that is down is not its fault.
 		const { status, code } = e as { status?: number; code?: string };
-		if (status === 401 || code === 'AUTHENTICATION_FAILED') leave();
+		if ((status === 401 || code === 'AUTHENTICATION_FAILED') && !app.renewing) expelled();
 	}
 }
 
@@ -85,9 +107,10 @@ export function enter(a: Account): void {
 	location.replace('/');
 }
 
-export function leave(): void {
+export function leave(to = '/'): void {
 	writeAccount(null);
-	location.replace('/');
+	forgetMutes();
+	location.replace(to);
 }
 
 let fading: ReturnType<typeof setTimeout> | undefined;

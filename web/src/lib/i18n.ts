@@ -1,7 +1,8 @@
 import type ko from '../locales/ko.json';
+import type settings from '../locales/settings.ko.json';
 
 /** Korean is the source language: its keys are the keys. */
-export type Key = keyof typeof ko;
+export type Key = keyof typeof ko | keyof typeof settings;
 export const languages = ['ko', 'ja', 'en'] as const;
 export type Language = (typeof languages)[number];
 
@@ -11,9 +12,15 @@ let current: Language = 'ko';
 /** Fetches the catalogue of a language; the server's page has it under way already. */
 export async function loadLanguage(lang: Language): Promise<void> {
 	const m = lang === 'ko' ? await import('../locales/ko.json') : lang === 'ja' ? await import('../locales/ja.json') : await import('../locales/en.json');
-	texts = m.default;
+	texts = { ...m.default };
 	current = lang;
 	document.documentElement.lang = lang;
+}
+
+/** Fetches what only the settings say. */
+export async function loadSettingsTexts(): Promise<void> {
+	const m = current === 'ko' ? await import('../locales/settings.ko.json') : current === 'ja' ? await import('../locales/settings.ja.json') : await import('../locales/settings.en.json');
+	Object.assign(texts, m.default);
 }
 
 export function language(): Language {

@@ -8,7 +8,7 @@ const table: [RegExp, Page][] = [
 	[/^\/(@[^/]+)$/, 'user'],
 	[/^\/notes\/([^/]+)$/, 'note'],
 	[/^\/my\/notifications$/, 'notifications'],
-	[/^\/settings$/, 'settings'],
+	[/^\/settings(?:\/([a-z-]+))?$/, 'settings'],
 	[/^\/signin$/, 'signin'],
 	[/^\/signup$/, 'signup'],
 	[/^\/forgot$/, 'forgot'],

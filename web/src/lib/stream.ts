@@ -49,6 +49,11 @@ export class Stream {
 		}
 	}
 
+	/** What happens now is heard. */
+	get up(): boolean {
+		return this.#socket?.readyState === 1;
+	}
+
 	/** Opens a channel and gives what closes it. */
 	channel(name: string, listener: Listener, params: Body = {}): () => void {
 		const id = `c${this.#next++}`;

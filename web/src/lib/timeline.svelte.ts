@@ -3,6 +3,7 @@ import type { WindowVirtualizerHandle } from 'virtua/svelte';
 import { api } from './api.ts';
 import { app, attempt, stream } from './app.svelte.ts';
 import { Feed, pageSize, waitingCap, type Gap, type Row } from './feed.ts';
+import { muted } from './mute.svelte.ts';
 import { adopt, onGone } from './notes.svelte.ts';
 import type { Note } from './types.ts';
 
@@ -27,6 +28,8 @@ export class Timeline {
 	cache: ReturnType<WindowVirtualizerHandle['getCache']> | undefined;
 	#feed = new Feed<Note>();
 	#started = false;
+	/** The first page came before the line was up: what was written in between was not heard. */
+	#early = false;
 
 	constructor(readonly kind: Kind) {}
 
@@ -37,6 +40,7 @@ export class Timeline {
 		stream().channel(channel[this.kind], (type, body) => {
 			if (type !== 'note') return;
 			const n = adopt(body as Note);
+			if (this.#hidden(n)) return;
 			// Who has just written looks for it.
 			const mine = n.userId === app.account?.id && !document.hidden && scrollY < 8;
 			if (mine) this.#feed.show();
@@ -44,6 +48,11 @@ export class Timeline {
 			this.#update(true);
 		});
 		stream().onReconnect(() => void this.#catchUp());
+		stream().onState((up) => {
+			if (!up || !this.#early) return;
+			this.#early = false;
+			void this.#catchUp();
+		});
 		onGone((id) => {
 			for (const r of this.#feed.rows) if (!('gap' in r) && r.renoteId === id && r.text === null) this.#feed.remove(r.id);
 			this.#feed.remove(id);
@@ -56,6 +65,7 @@ export class Timeline {
 		this.state = 'first';
 		try {
 			const page = await this.#page({});
+			this.#early = !stream().up;
 			this.#feed.reset(page);
 			this.ended = page.length === 0;
 			this.#update(false);
@@ -71,9 +81,14 @@ export class Timeline {
 		if (!last) return;
 		this.state = 'older';
 		try {
-			const page = await this.#page({ untilId: last.id });
-			this.#feed.older(page);
-			this.ended = page.length === 0;
+			// A page of nothing but what is muted would leave the reader where he was.
+			for (let from = last.id, tries = 0; tries < 5; tries++) {
+				const page = await this.#page({ untilId: from });
+				this.#feed.older(page);
+				this.ended = page.length === 0;
+				if (page.some((n) => !this.#hidden(n)) || this.ended) break;
+				from = page.at(-1)!.id;
+			}
 			this.#update(false);
 		} catch {
 			// The next scroll tries again.
@@ -93,6 +108,10 @@ export class Timeline {
 			this.#feed.fill(gap, page, pageSize);
 			this.#update(false);
 		});
+	}
+
+	#hidden(n: Note): boolean {
+		return muted(n, app.account?.id) === 'hard';
 	}
 
 	#free(): boolean {

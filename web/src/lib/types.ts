@@ -12,7 +12,11 @@ export interface UserLite {
 	isCat?: boolean;
 	emojis: Record<string, string>;
 	instance?: { name: string | null };
+	avatarDecorations?: Worn[];
 }
+
+/** A decoration as an account wears it: turned by angle turns, moved by shares of the picture. */
+export interface Worn { id: string; url: string; angle?: number; flipH?: boolean; offsetX?: number; offsetY?: number }
 
 export interface User extends UserLite {
 	url: string | null;
@@ -41,7 +45,39 @@ export interface Me extends User {
 	unreadNotificationsCount: number;
 	hasUnreadMentions: boolean;
 	hasPendingReceivedFollowRequest: boolean;
+	lang: string | null;
+	followedMessage: string | null;
+	alsoKnownAs: string[] | null;
+	movedTo: string | null;
+	autoAcceptFollowed: boolean;
+	carefulBot: boolean;
+	followingVisibility: ListVisibility;
+	followersVisibility: ListVisibility;
+	publicReactions: boolean;
+	hideOnlineStatus: boolean;
+	noCrawle: boolean;
+	preventAiLearning: boolean;
+	isExplorable: boolean;
+	alwaysMarkNsfw: boolean;
+	receiveAnnouncementEmail: boolean;
+	emailNotificationTypes: string[];
+	requireSigninToViewContents?: boolean;
+	makeNotesFollowersOnlyBefore?: number | null;
+	makeNotesHiddenBefore?: number | null;
+	mutedWords: (string | string[])[];
+	hardMutedWords: (string | string[])[];
+	mutedInstances: string[];
+	notificationRecieveConfig: Record<string, { type: string; userListId?: string }>;
+	twoFactorEnabled: boolean;
+	twoFactorBackupCodesStock: 'full' | 'partial' | 'none';
+	usePasswordLessLogin: boolean;
+	securityKeysList?: { id: string; name: string; lastUsed: string }[];
+	email?: string | null;
+	emailVerified?: boolean;
+	policies: { avatarDecorationLimit: number; wordMuteLimit: number };
 }
+
+export type ListVisibility = 'public' | 'followers' | 'private';
 
 export interface DriveFile {
 	id: string;
