@@ -44,6 +44,22 @@ it('opens channels and captures again after a reconnect, and says so', () => {
 	expect(sockets[1]!.types().at(-1)).toBe('unsubNote n1');
 });
 
+it('says when the server listens, each time anew', () => {
+	const ready = vi.fn();
+	s.channel('homeTimeline', () => {}, {}, ready);
+	s.channel('main', () => {});
+	for (const i of [0, 1]) {
+		sockets[i]!.open();
+		const asked = sockets[i]!.sent.map((m) => (JSON.parse(m) as { body: { id: string; pong?: boolean } }).body);
+		expect(asked.map((b) => b.pong)).toEqual([true, undefined]);
+		expect(ready).toHaveBeenCalledTimes(i);
+		sockets[i]!.say({ type: 'connected', body: { id: asked[0]!.id } });
+		expect(ready).toHaveBeenCalledTimes(i + 1);
+		sockets[i]!.lose();
+		vi.advanceTimersByTime(2000);
+	}
+});
+
 it('hands messages to their channel only, and bears nonsense', () => {
 	const home = vi.fn();
 	const note = vi.fn();

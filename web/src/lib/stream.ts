@@ -6,7 +6,7 @@
 type Body = Record<string, unknown>;
 type Listener = (type: string, body: unknown) => void;
 
-interface Channel { name: string; params: Body; listener: Listener }
+interface Channel { name: string; params: Body; listener: Listener; ready: (() => void) | undefined }
 
 export interface SocketLike {
 	readyState: number;
@@ -49,16 +49,15 @@ export class Stream {
 		}
 	}
 
-	/** What happens now is heard. */
-	get up(): boolean {
-		return this.#socket?.readyState === 1;
-	}
-
-	/** Opens a channel and gives what closes it. */
-	channel(name: string, listener: Listener, params: Body = {}): () => void {
+	/**
+	 * Opens a channel and gives what closes it. ready is called whenever the
+	 * server says that it is open: from then on everything is heard.
+	 */
+	channel(name: string, listener: Listener, params: Body = {}, ready?: () => void): () => void {
 		const id = `c${this.#next++}`;
-		this.#channels.set(id, { name, params, listener });
-		this.#send('connect', { channel: name, id, params });
+		const c = { name, params, listener, ready };
+		this.#channels.set(id, c);
+		this.#join(id, c);
 		return () => {
 			if (this.#channels.delete(id)) this.#send('disconnect', { id });
 		};
@@ -108,7 +107,7 @@ export class Stream {
 		this.#socket = s;
 		s.onopen = () => {
 			this.#tries = 0;
-			for (const [id, c] of this.#channels) this.#send('connect', { channel: c.name, id, params: c.params });
+			for (const [id, c] of this.#channels) this.#join(id, c);
 			for (const id of this.#captured.keys()) this.#send('subNote', { id });
 			this.#pings = setInterval(() => this.#ping(), pingEvery);
 			for (const f of this.#state) f(true);
@@ -152,6 +151,10 @@ export class Stream {
 		clearTimeout(this.#pong);
 	}
 
+	#join(id: string, c: Channel): void {
+		this.#send('connect', { channel: c.name, id, params: c.params, ...(c.ready ? { pong: true } : {}) });
+	}
+
 	#send(type: string, body: Body): void {
 		if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify({ type, body }));
 	}
@@ -166,6 +169,7 @@ export class Stream {
 			return;
 		}
 		const b = m.body;
+		if (m.type === 'connected' && b?.id) this.#channels.get(b.id)?.ready?.();
 		if (!b?.id || !b.type) return;
 		if (m.type === 'channel') this.#channels.get(b.id)?.listener(b.type, b.body);
 		else if (m.type === 'noteUpdated') for (const f of this.#noteListeners) f(b.id, b.type, b.body);

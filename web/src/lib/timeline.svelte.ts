@@ -2,7 +2,7 @@
 import type { WindowVirtualizerHandle } from 'virtua/svelte';
 import { api } from './api.ts';
 import { app, attempt, stream } from './app.svelte.ts';
-import { Feed, pageSize, waitingCap, type Gap, type Row } from './feed.ts';
+import { Feed, isGap, pageSize, waitingCap, type Gap, type Row } from './feed.ts';
 import { muted } from './mute.svelte.ts';
 import { adopt, onGone } from './notes.svelte.ts';
 import type { Note } from './types.ts';
@@ -28,8 +28,8 @@ export class Timeline {
 	cache: ReturnType<WindowVirtualizerHandle['getCache']> | undefined;
 	#feed = new Feed<Note>();
 	#started = false;
-	/** The first page came before the line was up: what was written in between was not heard. */
-	#early = false;
+	/** What is written now is heard. */
+	#hears = false;
 
 	constructor(readonly kind: Kind) {}
 
@@ -46,13 +46,11 @@ export class Timeline {
 			if (mine) this.#feed.show();
 			this.#feed.arrive(n, mine || this.#free());
 			this.#update(true);
-		});
-		stream().onReconnect(() => void this.#catchUp());
-		stream().onState((up) => {
-			if (!up || !this.#early) return;
-			this.#early = false;
+		}, {}, () => {
+			this.#hears = true;
 			void this.#catchUp();
 		});
+		stream().onState((up) => { if (!up) this.#hears = false; });
 		onGone((id) => {
 			for (const r of this.#feed.rows) if (!('gap' in r) && r.renoteId === id && r.text === null) this.#feed.remove(r.id);
 			this.#feed.remove(id);
@@ -63,16 +61,22 @@ export class Timeline {
 
 	async first(): Promise<void> {
 		this.state = 'first';
+		const heard = this.#hears;
 		try {
 			const page = await this.#page({});
-			this.#early = !stream().up;
+			// What came live meanwhile may be newer than the page.
+			const live = [...this.#feed.rows, ...this.#feed.waiting].filter((r): r is Note => !isGap(r) && r.id > (page[0]?.id ?? ''));
 			this.#feed.reset(page);
+			for (const n of live) this.#feed.arrive(n, this.#free());
 			this.ended = page.length === 0;
 			this.#update(false);
 			this.state = 'idle';
 		} catch {
 			this.state = 'failed';
+			return;
 		}
+		// What was written after the server made the page and before it listened for this reader.
+		if (!heard && this.#hears) await this.#catchUp();
 	}
 
 	async older(): Promise<void> {
@@ -119,12 +123,15 @@ export class Timeline {
 	}
 
 	async #catchUp(): Promise<void> {
+		if (this.state === 'first') return; // whoever asked for the page looks afterwards
 		if (this.state === 'failed') {
 			await this.first();
 			return;
 		}
 		try {
-			const page = await this.#page({ limit: waitingCap });
+			const newest = this.#feed.newest();
+			let page = newest === undefined ? [] : await this.#page({ limit: waitingCap, sinceId: newest });
+			if (newest === undefined || page.length === waitingCap) page = await this.#page({ limit: waitingCap });
 			this.#feed.missed(page, waitingCap, this.#free());
 			this.#update(true);
 		} catch {
