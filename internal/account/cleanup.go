@@ -84,10 +84,12 @@ const (
 FROM note n WHERE n.user_id = $1 AND n.id < $2 AND n.visibility <> 'specified'
 	AND NOT EXISTS (SELECT FROM cleanup_keep k WHERE k.user_id = $1 AND k.note_id = n.id)
 	AND NOT EXISTS (SELECT FROM user_note_pining p WHERE p.user_id = $1 AND p.note_id = n.id)`
-	// A file stays that a note has that stays, and one that something else shows.
+	// A file stays that a note has that stays, and one that something else shows. The
+	// notes are counted: where one is enough, the planner reads all of them instead
+	// of looking into the index.
 	filesGo = `
 FROM drive_file f WHERE f.user_id = $1 AND f.id < $2
-	AND NOT EXISTS (SELECT FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}')
+	AND (SELECT count(*) FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}') = 0
 	AND NOT EXISTS (SELECT FROM "user" u WHERE u.id = $1 AND (u.avatar_id = f.id OR u.banner_id = f.id))
 	AND NOT EXISTS (SELECT FROM emoji e WHERE e.host IS NULL AND (e.original_url = f.url OR e.public_url = f.url))`
 	sqlCountNotes = `SELECT count(*) ` + notesGo
@@ -103,7 +105,7 @@ WITH kept AS MATERIALIZED (` + sqlKept + `), goes AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM goes), (SELECT count(*) FROM note n WHERE n.user_id = $1) - (SELECT count(*) FROM goes),
 	(SELECT count(*) FROM drive_file f WHERE f.user_id = $1 AND f.id < $3 AND $5::bool
-		AND NOT EXISTS (SELECT FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}' AND NOT EXISTS (SELECT FROM goes g WHERE g.id = n.id))
+		AND (SELECT count(*) FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}' AND NOT EXISTS (SELECT FROM goes g WHERE g.id = n.id)) = 0
 		AND NOT EXISTS (SELECT FROM "user" u WHERE u.id = $1 AND (u.avatar_id = f.id OR u.banner_id = f.id))
 		AND NOT EXISTS (SELECT FROM emoji e WHERE e.host IS NULL AND (e.original_url = f.url OR e.public_url = f.url))),
 	(SELECT count(*) FROM drive_file f WHERE f.user_id = $1),

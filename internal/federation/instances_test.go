@@ -82,6 +82,13 @@ func TestInstanceCounts(t *testing.T) {
 	carol.Send(t, s, m{"type": "Delete", "object": carol.ID})
 	check("an account's end there")
 	testsrv.Is(t, instance(t, alice, far.Host), 1.0, "usersCount")
+	var carolID string
+	if err := s.DB.QueryRow(t.Context(), `SELECT id FROM "user" WHERE uri = $1`, carol.ID).Scan(&carolID); err != nil {
+		t.Fatal(err)
+	}
+	alice.Post(t, "federation/update-remote-user", m{"userId": carolID}) // it is there again
+	check("an account's return")
+	testsrv.Is(t, instance(t, alice, far.Host), 2.0, "usersCount")
 	root.Post(t, "admin/accounts/delete", m{"userId": alice.ID})
 	check("an account's end here")
 	// What a database that was there before is filled with is the same.

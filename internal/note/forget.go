@@ -46,24 +46,24 @@ func (s *Service) Forget(ctx context.Context, tx *pg.Tx, ids []string) (n int, f
 	if len(list) == 0 {
 		return 0, nil, nil
 	}
-	byAuthor := map[string][]forgotten{}
+	byAuthor := map[string][]string{}
+	type of struct{ notes, authors []string }
+	byServer := map[[2]string]*of{} // by host and authority
 	less := map[string]int{}
 	ids = ids[:0:0]
 	for _, f := range list {
 		ids = append(ids, f.ID)
 		files = append(files, f.FileIDs...)
-		byAuthor[f.UserID] = append(byAuthor[f.UserID], f)
+		byAuthor[f.UserID] = append(byAuthor[f.UserID], f.ID)
 		less[f.UserID]--
-	}
-	authors := slices.Sorted(maps.Keys(byAuthor))
-	of := func(author string) (ids []string) {
-		for _, f := range byAuthor[author] {
-			ids = append(ids, f.ID)
+		at := [2]string{deref(f.Host), deref(f.Server)}
+		if byServer[at] == nil {
+			byServer[at] = &of{}
 		}
-		return ids
+		byServer[at].notes, byServer[at].authors = append(byServer[at].notes, f.ID), append(byServer[at].authors, f.UserID)
 	}
-	for _, a := range authors {
-		if err := s.Bus.Emit(ctx, tx, Deleted{AuthorID: a, IDs: of(a)}); err != nil {
+	for _, a := range slices.Sorted(maps.Keys(byAuthor)) {
+		if err := s.Bus.Emit(ctx, tx, Deleted{AuthorID: a, IDs: byAuthor[a]}); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -77,9 +77,8 @@ func (s *Service) Forget(ctx context.Context, tx *pg.Tx, ids []string) (n int, f
 	if err := s.Users.CountNotes(ctx, tx, less); err != nil {
 		return 0, nil, err
 	}
-	for _, a := range authors {
-		first := byAuthor[a][0]
-		if err := s.Log.AppendAll(ctx, tx, "note.deleted", of(a), a, deletedData{Host: first.Host, Server: first.Server}); err != nil {
+	for at, o := range byServer {
+		if err := s.Log.AppendEach(ctx, tx, "note.deleted", o.notes, o.authors, deletedData{Host: &at[0], Server: &at[1]}); err != nil {
 			return 0, nil, err
 		}
 	}

@@ -143,16 +143,19 @@ type settingsReq struct {
 	FilesDays api.Opt[int] `json:"filesDays" api:"min=1,max=36500"`
 }
 
-const sqlRestart = `
+const (
+	sqlWait    = `SELECT FROM retention FOR UPDATE`
+	sqlRestart = `
 INSERT INTO retention (one, due_at) VALUES (true, $1)
 ON CONFLICT (one) DO UPDATE SET phase = 'idle', due_at = $1, last_error = ''`
+)
 
 // apiSettings says how long what is kept; null: for ever. What is left out stays
 // as it was. It waits for the batch under way, so that after the answer nothing
 // goes that was not to.
 func (s *Service) apiSettings(ctx context.Context, c *api.Call, req settingsReq) (*Status, error) {
 	err := s.DB.Tx(ctx, func(tx *pg.Tx) error {
-		if _, err := tx.Exec(ctx, sqlRestart, s.Now()); err != nil {
+		if _, err := tx.Exec(ctx, sqlWait); err != nil {
 			return fmt.Errorf("retention: %w", err)
 		}
 		before, err := s.days(ctx, tx)
@@ -178,6 +181,9 @@ func (s *Service) apiSettings(ctx context.Context, c *api.Call, req settingsReq)
 		}
 		if len(changes) == 0 {
 			return nil
+		}
+		if _, err := tx.Exec(ctx, sqlRestart, s.Now()); err != nil {
+			return fmt.Errorf("retention: %w", err)
 		}
 		if err := s.Meta.UpdateIn(ctx, tx, changes); err != nil {
 			return err

@@ -135,6 +135,22 @@ func (l *Log) AppendAll(ctx context.Context, tx *pg.Tx, kind string, objectIDs [
 	return nil
 }
 
+const sqlStageEach = `INSERT INTO change_stage (kind, object_id, actor_id, data) SELECT $1, c.object, c.actor, $4 FROM unnest($2::text[], $3::text[]) c (object, actor)`
+
+// AppendEach is Append of the same change of several objects, each of an actor of
+// its own.
+func (l *Log) AppendEach(ctx context.Context, tx *pg.Tx, kind string, objectIDs, actorIDs []string, data any) error {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("append %s: %w", kind, err)
+	}
+	if _, err := tx.Exec(ctx, sqlStageEach, kind, objectIDs, actorIDs, b); err != nil {
+		return fmt.Errorf("append %s: %w", kind, err)
+	}
+	tx.AfterCommit(l.seq.Poke)
+	return nil
+}
+
 // The rows are moved in one statement: deleted from the stage, numbered in
 // staging order behind the head, written to the log, and the head is advanced.
 const sqlMove = `

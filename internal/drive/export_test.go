@@ -1,0 +1,4 @@
+package drive
+
+// RemoveUnshown is the statement, for a test of its plan.
+const RemoveUnshown = sqlRemoveUnshown
