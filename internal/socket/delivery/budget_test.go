@@ -50,31 +50,58 @@ func TestBulkGivesWay(t *testing.T) {
 	}
 }
 
-// The lower lanes sign on half of the cores after something live was signed, and
-// on all when it is quiet.
+// The lower lanes sign next to nothing while something live is to be signed, on
+// half of the cores just after it, and on all when it is quiet.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	g := newGate(4)
 	if g.limit() != 4 {
 		t.Errorf("%d when quiet", g.limit())
 	}
-	g.sawLive()
-	if g.limit() != 2 {
-		t.Errorf("%d after a live one", g.limit())
-	}
-	g.enter()
-	g.enter()
+	g.last = time.Now()
+	one, two := g.awaitLive(), g.awaitLive()
 	in := make(chan struct{})
 	go func() { g.enter(); close(in) }()
+	g.mu.Lock()
+	g.arrived = time.Now()
+	if n := g.limit(); n != 0 && time.Since(g.last) < trickle {
+		t.Errorf("%d while live ones wait", n)
+	}
+	g.mu.Unlock()
+	one()
+	one() // counts once
+	two()
+	<-in // let in when they are signed, or by and by
+	g.mu.Lock()
+	if g.waiting != 0 || g.limit() != 2 {
+		t.Errorf("%d after live ones, %d of which wait", g.limit(), g.waiting)
+	}
+	g.mu.Unlock()
+	g.enter()
+	third := make(chan struct{})
+	go func() { g.enter(); close(third) }()
 	g.leave()
-	<-in // a place that is left is taken
+	<-third // a place that is left is taken
+	g.mu.Lock()
 	g.live = time.Now().Add(-time.Minute)
 	if g.limit() != 4 {
 		t.Errorf("%d when it is quiet again", g.limit())
 	}
+	g.mu.Unlock()
 	if one := newGate(1); one.few != 1 {
 		t.Error("one core, and nobody may sign")
 	}
+	// However many wait, one of the lower lanes is signed by and by.
+	g = newGate(2)
+	g.last = time.Now().Add(-trickle)
+	defer g.awaitLive()()
+	if g.limit() != 1 {
+		t.Errorf("%d after a while", g.limit())
+	}
+	// And one that is not signed for long waits for something else than the CPU:
+	// nobody has to end for that to be seen.
+	g.last = time.Now().Add(time.Hour)
+	g.enter()
 }
 
 // What is tried again is a tenth of what succeeds and one a second, and saved up

@@ -77,10 +77,14 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 	if it.c.class >= Background {
 		key.Signer = gated{key.Signer, d.gate}
 	} else {
-		d.gate.sawLive()
-	}
-	if !r.handed.IsZero() {
-		key.Signer = timed{key.Signer, func() { d.load.saw(time.Since(r.handed)) }}
+		signed := d.gate.awaitLive()
+		defer signed()
+		key.Signer = timed{key.Signer, func() {
+			signed()
+			if !r.handed.IsZero() {
+				d.load.saw(time.Since(r.handed))
+			}
+		}}
 	}
 	a, err := d.s.cfg.Poster.Post(ctx, e.url, d.s.whole(r), key)
 	if err != nil {

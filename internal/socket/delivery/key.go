@@ -168,23 +168,37 @@ func (s *Service) PublicPEMIn(ctx context.Context, q pg.Q, actorID string) (stri
 }
 
 // gate lets only so many signatures of the lower lanes be made at a time: an RSA
-// signature is a millisecond of a core, and those of bulk must leave cores to
-// live ones. While nothing live was signed for a moment, they may have all cores.
+// signature is a millisecond of a core. While live ones wait to be made, next to
+// none are; while some were made a moment ago, some cores are left free for the
+// next; else they may have all cores.
 type gate struct {
-	mu   sync.Mutex
-	free *sync.Cond
-	busy int
-	few  int // while there are live ones
-	all  int
-	live time.Time // when one was signed last
+	mu      sync.Mutex
+	free    *sync.Cond
+	busy    int
+	few     int // after live ones
+	all     int
+	waiting int       // live ones that are not signed yet
+	arrived time.Time // when the last of them came
+	live    time.Time // when one was signed last
+	look    *time.Timer
+	last    time.Time // when one of the lower lanes was let in
 }
 
-// quiet is how long nothing live must have been signed.
-const quiet = 500 * time.Millisecond
+const (
+	// quiet is how long nothing live must have been signed.
+	quiet = 500 * time.Millisecond
+	// urgent is how long a live one is waited for: what is not signed then waits for
+	// something else than the CPU, such as a place at its host.
+	urgent = 50 * time.Millisecond
+	// trickle: so often one of the lower lanes is signed, however many live ones
+	// wait.
+	trickle = 20 * time.Millisecond
+)
 
 func newGate(cores int) *gate {
 	g := &gate{few: max(1, cores/2), all: cores}
 	g.free = sync.NewCond(&g.mu)
+	g.look = time.AfterFunc(time.Hour, g.free.Broadcast)
 	return g
 }
 
@@ -195,10 +209,16 @@ func (g *gate) enter() {
 		g.free.Wait()
 	}
 	g.busy++
+	g.last = time.Now()
 }
 
 func (g *gate) limit() int {
-	if time.Since(g.live) < quiet {
+	now := time.Now()
+	waiting := g.waiting > 0 && now.Sub(g.arrived) < urgent
+	switch {
+	case waiting && now.Sub(g.last) < trickle:
+		return 0
+	case waiting || now.Sub(g.live) < quiet:
 		return g.few
 	}
 	return g.all
@@ -211,11 +231,21 @@ func (g *gate) leave() {
 	g.free.Signal()
 }
 
-// sawLive notes that something live is being signed.
-func (g *gate) sawLive() {
+// awaitLive says that something live is about to be signed; the function it
+// gives, that it was, or will not be. Calling that again does nothing.
+func (g *gate) awaitLive() (signed func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.live = time.Now()
+	g.waiting++
+	g.arrived = time.Now()
+	g.look.Reset(urgent)
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.waiting--
+		g.live = time.Now()
+		g.free.Broadcast()
+	})
 }
 
 // gated signs when the gate lets it.
