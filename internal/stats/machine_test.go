@@ -6,7 +6,6 @@ import (
 	"buttersc.one/oven/internal/testsrv"
 )
 
-
 // What the machine does is told where administrators let it be, from the moment
 // on at which they do.
 func TestServerStats(t *testing.T) {

@@ -198,7 +198,7 @@ const (
 func newGate(cores int) *gate {
 	g := &gate{few: max(1, cores/2), all: cores}
 	g.free = sync.NewCond(&g.mu)
-	g.look = time.AfterFunc(time.Hour, g.free.Broadcast)
+	g.look = time.AfterFunc(time.Hour, g.wake)
 	return g
 }
 
@@ -224,6 +224,13 @@ func (g *gate) limit() int {
 	return g.all
 }
 
+// wake has as many look as could be let in: hundreds may wait.
+func (g *gate) wake() {
+	for range g.all {
+		g.free.Signal()
+	}
+}
+
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -244,7 +251,7 @@ func (g *gate) awaitLive() (signed func()) {
 		defer g.mu.Unlock()
 		g.waiting--
 		g.live = time.Now()
-		g.free.Broadcast()
+		g.wake()
 	})
 }
 

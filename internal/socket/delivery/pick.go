@@ -129,6 +129,10 @@ func (d *dispatcher) pickClass(k Class) *item {
 	return nil
 }
 
+// kept places of a host are kept from bulk: an activity is not to wait for the
+// one before it because bulk is under way.
+const kept = 4
+
 // may tells whether a request of lane k may be begun to the host.
 func (d *dispatcher) may(h *host, k Class) bool {
 	now := d.s.now()
@@ -159,7 +163,7 @@ func (d *dispatcher) may(h *host, k Class) bool {
 	}
 	limit := int(h.limit)
 	if k != Bulk {
-		return h.flying < max(limit, h.flyingBulk+1) // one place is kept from bulk
+		return h.flying < max(limit, h.flyingBulk+min(limit, kept))
 	}
 	if h.flying >= limit || h.flyingBulk >= max(1, limit-1) {
 		return false
