@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	clients = 2 // at a time
+	clients = 2   // at a time
 	warmUp  = 200 // of feeds, prepared statements and the heap
 )
 

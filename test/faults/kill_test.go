@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -15,7 +14,7 @@ func TestKill(t *testing.T) {
 	w := newWorld(t, 3, 12, 6)
 	x := w.traffic()
 	for round := range 50 {
-		time.Sleep(time.Duration(100+rand.IntN(900)) * time.Millisecond)
+		time.Sleep(time.Duration(100+w.intN(900)) * time.Millisecond)
 		o := w.node()
 		o.Kill()
 		if round%7 == 0 { // longer away than its session

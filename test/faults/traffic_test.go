@@ -5,7 +5,6 @@ package faults
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"strings"
 	"sync"
@@ -62,7 +61,7 @@ func (x *traffic) done() int {
 func (x *traffic) write(ctx context.Context, u *local) {
 	var mine []string
 	for i := 0; ctx.Err() == nil; i++ {
-		switch n := rand.IntN(10); {
+		switch n := x.intN(10); {
 		case n < 6 || len(mine) == 0:
 			if out, ok := x.call(u, "notes/create", m{"text": fmt.Sprintf("%s writes %d", u.name, i)}); ok {
 				id := out["createdNote"].(m)["id"].(string)
@@ -70,9 +69,9 @@ func (x *traffic) write(ctx context.Context, u *local) {
 				x.note(func() { x.created[id] = true })
 			}
 		case n < 9:
-			x.call(u, "notes/update", m{"noteId": mine[rand.IntN(len(mine))], "text": fmt.Sprintf("%s edits %d", u.name, i)})
+			x.call(u, "notes/update", m{"noteId": mine[x.intN(len(mine))], "text": fmt.Sprintf("%s edits %d", u.name, i)})
 		default:
-			k := rand.IntN(len(mine))
+			k := x.intN(len(mine))
 			if _, ok := x.call(u, "notes/delete", m{"noteId": mine[k]}); ok {
 				x.note(func() { x.deleted[mine[k]] = true })
 			} else {
@@ -80,7 +79,7 @@ func (x *traffic) write(ctx context.Context, u *local) {
 			}
 			mine = append(mine[:k], mine[k+1:]...)
 		}
-		pause(ctx, 30)
+		x.pause(ctx, 30)
 	}
 }
 
@@ -92,12 +91,12 @@ func (x *traffic) send(ctx context.Context, h *fleet.Host) {
 	var mine []string
 	for ctx.Err() == nil {
 		i := x.said.Add(1)
-		switch n := rand.IntN(10); {
+		switch n := x.intN(10); {
 		case n < 6 || len(mine) == 0:
 			doc := h.Note(fmt.Sprint("/notes/", i), fmt.Sprint("note ", i))
 			uri, who := doc["id"].(string), ""
 			if n < 3 {
-				u := x.users[rand.IntN(len(x.users))]
+				u := x.users[x.intN(len(x.users))]
 				who = u.ID
 				doc["to"] = []string{"https://www.w3.org/ns/activitystreams#Public", u.actor()}
 				doc["tag"] = []m{{"type": "Mention", "href": u.actor(), "name": "@" + u.name + "@" + host}}
@@ -107,7 +106,7 @@ func (x *traffic) send(ctx context.Context, h *fleet.Host) {
 				x.note(func() { x.inbound[uri] = who })
 			}
 		case n < 7:
-			uri := mine[rand.IntN(len(mine))]
+			uri := mine[x.intN(len(mine))]
 			if tell(m{"type": "Delete", "id": uri + "/delete", "object": m{"type": "Tombstone", "id": uri}}) {
 				x.note(func() { x.buried[uri] = true })
 			}
@@ -116,7 +115,7 @@ func (x *traffic) send(ctx context.Context, h *fleet.Host) {
 				x.note(func() { x.liked[h.Actor+" "+id] = true })
 			}
 		}
-		pause(ctx, 60)
+		x.pause(ctx, 60)
 	}
 }
 
@@ -132,10 +131,10 @@ func (x *traffic) some() string {
 	return ""
 }
 
-func pause(ctx context.Context, ms int) {
+func (x *traffic) pause(ctx context.Context, ms int) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(time.Duration(rand.IntN(2*ms)) * time.Millisecond):
+	case <-time.After(time.Duration(x.intN(2*ms)) * time.Millisecond):
 	}
 }
 

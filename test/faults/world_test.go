@@ -15,7 +15,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,13 +59,15 @@ func TestMain(t *testing.M) {
 
 // world is a database, several ovens on it, and other servers.
 type world struct {
-	t     *testing.T
-	dir   string
-	pg    *pgserver.Server
-	db    *pgxpool.Pool
-	nodes []*proc.Oven
-	fleet *fleet.Fleet
-	users []*local
+	t      *testing.T
+	dir    string
+	pg     *pgserver.Server
+	db     *pgxpool.Pool
+	nodes  []*proc.Oven
+	fleet  *fleet.Fleet
+	users  []*local
+	dice   *rand.Rand
+	dicing sync.Mutex
 	// failed counts calls that got no answer, or one that the server cannot.
 	failed atomic.Int64
 	away   atomic.Pointer[proc.Oven] // a node that answers nobody; nil: none
@@ -80,8 +84,8 @@ type local struct {
 // servers' accounts follow each account here.
 func newWorld(t *testing.T, nodes, hosts, users int) *world {
 	t.Helper()
-	w := &world{t: t, dir: filepath.Join(filepath.Dir(program), t.Name())}
-	must(t, os.MkdirAll(filepath.Join(w.dir, "db"), 0o755)) //nolint:gosec // as above
+	w := &world{t: t, dir: filepath.Join(filepath.Dir(program), t.Name()), dice: rand.New(rand.NewPCG(seed(t), 1))} //nolint:gosec // who does what
+	must(t, os.MkdirAll(filepath.Join(w.dir, "db"), 0o755))                                                         //nolint:gosec // as above
 	w.startDatabase()
 	t.Cleanup(func() { w.stopDatabase() })
 	var err error
@@ -132,12 +136,30 @@ func (w *world) stopDatabase() {
 	_ = w.pg.Stop(ctx)
 }
 
+// seed is FAULTS_SEED, or else another each time. What processes make of it is
+// theirs; what is done to them is the same.
+func seed(t *testing.T) uint64 {
+	n, err := strconv.ParseUint(os.Getenv("FAULTS_SEED"), 10, 64)
+	if err != nil {
+		n = rand.Uint64()
+	}
+	t.Logf("FAULTS_SEED=%d", n)
+	return n
+}
+
+// intN is a number of the seed's, below n.
+func (w *world) intN(n int) int {
+	w.dicing.Lock()
+	defer w.dicing.Unlock()
+	return w.dice.IntN(n)
+}
+
 // any is the address of one of the nodes.
 func (w *world) any() string { return w.node().Addr }
 
 func (w *world) node() *proc.Oven {
 	for {
-		if o := w.nodes[rand.IntN(len(w.nodes))]; o != w.away.Load() {
+		if o := w.nodes[w.intN(len(w.nodes))]; o != w.away.Load() {
 			return o
 		}
 	}

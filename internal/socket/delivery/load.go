@@ -317,7 +317,10 @@ const (
 SELECT x.endpoint_id, x.attempts, x.next_at, x.reason, l.stream_id, l.seq, l.ord, l.after_direct, l.after_fanout, l.after_background,
        l.object_key, coalesce(l.audience_id, 0), l.extra, l.activity_id, l.type, l.actor_id, l.object, l.body
 FROM fed_exception x JOIN fed_endpoint e ON e.endpoint_id = x.endpoint_id JOIN fed_host h ON h.host_id = e.host_id
-JOIN (SELECT * FROM fed_log_live UNION ALL SELECT * FROM fed_log_bulk) l
+JOIN (
+	SELECT stream_id, seq, ord, after_direct, after_fanout, after_background, object_key, audience_id, extra, activity_id, type, actor_id, object, body FROM fed_log_live
+	UNION ALL
+	SELECT stream_id, seq, ord, after_direct, after_fanout, after_background, object_key, audience_id, extra, activity_id, type, actor_id, object, body FROM fed_log_bulk) l
   ON l.stream_id = x.stream_id AND l.seq = x.seq
 WHERE h.shard = ANY($1)
 ORDER BY l.ord`
