@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,7 +60,7 @@ func (s *Service) apiRemove(ctx context.Context, c *api.Call, req removeReq) (ap
 		if u.Local() {
 			err = s.End(ctx, tx, u.ID)
 		} else if err = s.Users.MarkDeleted(ctx, tx, u.ID); err == nil {
-			err = s.Queue.Insert(ctx, tx, endArgs{UserID: u.ID}, s.Now())
+			err = s.Queue.Insert(ctx, tx, endArgs{UserID: u.ID}, time.Time{})
 		}
 		if err != nil {
 			return err
@@ -94,7 +95,7 @@ func (s *Service) End(ctx context.Context, tx *pg.Tx, userID string) error {
 	if err := s.sendEnd(ctx, tx, u); err != nil {
 		return err
 	}
-	return s.Queue.Insert(ctx, tx, endArgs{UserID: userID}, s.Now())
+	return s.Queue.Insert(ctx, tx, endArgs{UserID: userID}, time.Time{})
 }
 
 func (s *Service) sendEnd(ctx context.Context, tx *pg.Tx, u *user.User) error {

@@ -170,7 +170,7 @@ func TestRow12(t *testing.T) {
 	secret := a.Note(t, m{"text": "secret", "visibility": "followers", "poll": m{"choices": []string{"x", "y"}}})
 	s.Settle(t) // so that the note itself is not heard late
 	live := b.Stream(t, "homeTimeline", "globalTimeline")
-	live.Send(m{"type": "subNote", "body": m{"id": secret}})
+	live.Capture(secret)
 	c.Post(t, "notes/reactions/create", m{"noteId": secret, "reaction": "🍞"})
 	live.Next("a reaction while one follows", func(e m) bool { return e["type"] == "noteUpdated" && testsrv.Dig(e, "body", "type") == "reacted" })
 	// No longer a follower: neither new notes nor what happens to old ones.

@@ -19,7 +19,7 @@ func TestEdit(t *testing.T) {
 	n := a.Note(t, m{"text": "rye #one", "cw": "bread"})
 	far.Got(t, "Create")
 	live := b.Stream(t)
-	live.Send(m{"type": "subNote", "body": m{"id": n}})
+	live.Capture(n)
 	g := s.Guest().Stream(t, "localTimeline")
 	a.Post(t, "notes/update", m{"noteId": n, "text": "wheat #two @bora", "cw": nil})
 	e := live.Next("the edit", func(e m) bool { return e["type"] == "noteUpdated" && testsrv.Dig(e, "body", "type") == "updated" })
@@ -83,7 +83,7 @@ func TestEdit(t *testing.T) {
 	// A moderator narrows it: who captured it and may not see it any more hears
 	// nothing, and timelines show it no more.
 	stranger := s.User(t, "dami").Stream(t)
-	stranger.Send(m{"type": "subNote", "body": m{"id": n}})
+	stranger.Capture(n)
 	stranger.Send(m{"type": "connect", "body": m{"channel": "globalTimeline", "id": "g", "pong": true}})
 	stranger.Next("connected", func(e m) bool { return e["type"] == "connected" })
 	root.Post(t, "notes/update", m{"noteId": n, "visibility": "followers"})

@@ -225,7 +225,7 @@ func TestDelete(t *testing.T) {
 	b.Fails(t, "notes/unrenote", m{"noteId": "nothing0"}, 400, "NO_SUCH_NOTE")
 	pure = b.Note(t, m{"renoteId": n})
 	sock := b.Stream(t)
-	sock.Send(m{"type": "subNote", "body": m{"id": n}})
+	sock.Capture(n)
 	a.Post(t, "notes/polls/vote", m{"noteId": a.Note(t, m{"text": "p", "poll": m{"choices": []string{"a", "b"}}}), "choice": 0})
 	s.Settle(t)
 	a.Post(t, "notes/delete", m{"noteId": n})

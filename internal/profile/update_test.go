@@ -123,12 +123,11 @@ func TestVerifiedLinks(t *testing.T) {
 		pages.URL + "/gone", elsewhere.URL, "no link", self} {
 		fields = append(fields, m{"name": "link", "value": link})
 	}
-	res := a.Post(t, "i/update", m{"fields": fields})
-	testsrv.Is(t, res, []any{}, "verifiedLinks")
+	a.Post(t, "i/update", m{"fields": fields})
 	s.Settle(t)
 	testsrv.Is(t, s.Guest().Post(t, "users/show", m{"userId": a.ID}), []any{pages.URL + "/good", pages.URL + "/head"}, "verifiedLinks")
 	// A line that is gone is verified no more, whatever else changes; what stays, stays.
-	res = a.Post(t, "i/update", m{"fields": fields[1:]})
+	res := a.Post(t, "i/update", m{"fields": fields[1:]})
 	testsrv.Is(t, res, []any{pages.URL + "/head"}, "verifiedLinks")
 	s.Settle(t)
 	testsrv.Is(t, a.Post(t, "i", m{}), []any{pages.URL + "/head"}, "verifiedLinks")

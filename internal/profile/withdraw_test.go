@@ -176,7 +176,7 @@ func TestWithdrawnLive(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond)
 	socks := map[string]*testsrv.Socket{"fan": fan.Stream(t, "localTimeline"), "other": other.Stream(t, "localTimeline"), "guest": s.Guest().Stream(t, "localTimeline")}
 	for _, sock := range socks {
-		sock.Send(m{"type": "subNote", "body": m{"id": id}})
+		sock.Capture(id)
 	}
 	reacted := func(e m) bool { return e["type"] == "noteUpdated" && testsrv.Dig(e, "body", "id") == id }
 	heard := func(who string, want bool, wanted func(e m) bool) {

@@ -73,7 +73,7 @@ func TestReactionsGoOut(t *testing.T) {
 	uri := bob.Note("/notes/1", nil)["id"]
 	id := testsrv.Dig(a.Post(t, "ap/show", m{"uri": uri}), "object", "id")
 	sock := a.Stream(t)
-	sock.Send(m{"type": "subNote", "body": m{"id": id}})
+	sock.Capture(id)
 	sock.Send(m{"type": "connect", "body": m{"channel": "main", "id": "1", "pong": true}})
 	sock.Next("connected", func(e m) bool { return e["type"] == "connected" })
 	heard := func(typ, reaction string) {

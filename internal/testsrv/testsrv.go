@@ -335,10 +335,25 @@ func (u *User) Stream(t testing.TB, channels ...string) *Socket {
 		}
 	}()
 	for _, c := range channels {
-		s.Send(M{"type": "connect", "body": M{"channel": c, "id": c, "pong": true}})
-		s.Next("connected", func(m M) bool { return m["type"] == "connected" && Dig(m, "body", "id") == c })
+		s.connect(c, c)
 	}
 	return s
+}
+
+// connect connects a channel and waits until it is.
+func (s *Socket) connect(channel, id string) {
+	s.t.Helper()
+	s.Send(M{"type": "connect", "body": M{"channel": channel, "id": id, "pong": true}})
+	s.Next("connected", func(m M) bool { return m["type"] == "connected" && Dig(m, "body", "id") == id })
+}
+
+// Capture asks for the events of a note, and waits until they would come.
+func (s *Socket) Capture(noteID any) {
+	s.t.Helper()
+	s.Send(M{"type": "subNote", "body": M{"id": noteID}})
+	// Messages are taken in order, so what is answered after it tells.
+	s.connect("queueStats", "captured")
+	s.Send(M{"type": "disconnect", "body": M{"id": "captured"}})
 }
 
 // Send sends a message.
@@ -354,7 +369,7 @@ func (s *Socket) Send(m M) {
 }
 
 // patience is how long something may take to be heard.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // Next waits for a message; others are passed over.
 func (s *Socket) Next(what string, wanted func(m M) bool) M {

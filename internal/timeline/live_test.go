@@ -101,7 +101,7 @@ func TestVisibilityLive(t *testing.T) {
 		for _, r := range readers {
 			sock := socks[r.Name]
 			for _, n := range []string{id, last} {
-				sock.Send(m{"type": "subNote", "body": m{"id": n}})
+				sock.Capture(n)
 			}
 			sock.Send(m{"type": "connect", "body": m{"channel": "globalTimeline", "id": "sync " + visibility, "pong": true}})
 			sock.Next("connected", func(e m) bool { return e["type"] == "connected" })
