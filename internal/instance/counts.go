@@ -17,7 +17,7 @@ import (
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
 		Name: "instance.counts", Durable: true, Handle: s.onChanges,
-		Kinds: []string{"note.created", "note.deleted", "user.created", "user.deleted", "user.movedAside", "user.returned", "user.untied",
+		Kinds: []string{"note.created", "note.deleted", "user.created", "user.deleted", "user.movedAside", "user.returned", "user.rehomed", "user.untied",
 			"relation.followed", "relation.unfollowed"},
 	}}
 }
@@ -59,6 +59,9 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 			of(d.Server).users++
 		case "user.deleted", "user.movedAside":
 			of(d.Server).users--
+		case "user.rehomed":
+			of(d.FromServer).users--
+			of(d.ToServer).users++
 		case "user.untied":
 			of(c.ObjectID).followers -= d.Follows
 			of(c.ObjectID).following -= d.Followed

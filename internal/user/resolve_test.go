@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -37,6 +38,8 @@ type world struct {
 	subject map[string]string // acct asked for → subject answered
 	asked   map[string]int
 	delay   time.Duration
+	jitter  time.Duration   // an answer takes up to this long, and may be old when it comes
+	silent  map[string]bool // hosts whose WebFinger is out of order
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,10 +62,17 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	resource := r.URL.Query().Get("resource")
 	self, known := w.fingers[resource+" at "+r.Host]
 	subject := w.subject[resource]
-	delay := w.delay
+	delay, silent := w.delay, w.silent[r.Host]
+	if w.jitter > 0 {
+		delay += rand.N(w.jitter)
+	}
 	w.mu.Unlock()
 	time.Sleep(delay)
 	switch {
+	case r.Method == http.MethodPost:
+		rw.WriteHeader(http.StatusAccepted)
+	case r.URL.Path == "/.well-known/webfinger" && silent:
+		rw.WriteHeader(http.StatusServiceUnavailable)
 	case r.URL.Path == "/.well-known/webfinger" && known:
 		if subject == "" {
 			subject = resource
@@ -105,6 +115,38 @@ func (w *world) finger(acct, at, id string) { w.fingers[acct+" at "+at] = id }
 // resolving needs no more than the database.
 func (w *world) server(dsn string, hosts ...string) *app.App {
 	w.t.Helper()
+	a := w.build(dsn, false, hosts)
+	if err := a.Prepare(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(a.Release)
+	return a
+}
+
+// running is such an Oven that also works.
+func (w *world) running(dsn string, hosts ...string) *app.App {
+	w.t.Helper()
+	a := w.build(dsn, true, hosts)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+	select {
+	case <-a.Ready():
+	case err := <-done:
+		done <- err
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) build(dsn string, workers bool, hosts []string) *app.App {
+	w.t.Helper()
 	ctx := w.t.Context()
 	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 30})
 	if err != nil {
@@ -128,14 +170,10 @@ func (w *world) server(dsn string, hosts ...string) *app.App {
 		w.t.Fatal(err)
 	}
 	a, err := app.New(ctx, app.Options{Mode: "test", Origin: "http://oven.example", Host: "oven.example", Hostname: "oven.example", Version: "test",
-		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, TestHosts: test, Log: slog.New(slog.DiscardHandler)})
+		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, TestHosts: test, Workers: workers, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := a.Prepare(ctx); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(a.Release)
 	return a
 }
 
