@@ -1354,3 +1354,13 @@ BEGIN
 	END LOOP;
 	RETURN prefix || made;
 END $function$;
+
+CREATE OR REPLACE FUNCTION public.require_valid_index(index_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = to_regclass('public.' || quote_ident(index_name)) AND x.indisvalid AND x.indisready) THEN
+		RAISE EXCEPTION 'index % was not finished: remove what stands in its way and migrate again', index_name;
+	END IF;
+END $function$;

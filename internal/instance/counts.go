@@ -25,6 +25,13 @@ func (s *Service) Consumers() []log.Consumer {
 // counts are what changed of one server.
 type counts struct{ users, notes, following, followers int }
 
+func (c *counts) add(users, notes, following, followers int) {
+	c.users += users
+	c.notes += notes
+	c.following += following
+	c.followers += followers
+}
+
 const sqlCount = `
 INSERT INTO instance_stat (host, users_count, notes_count, following_count, followers_count)
 SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::int[])
@@ -44,6 +51,8 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 			Server     string `json:"server"` // the account's, or the author's
 			FromServer string `json:"fromServer"`
 			ToServer   string `json:"toServer"`
+			Users      int    `json:"users"`
+			Notes      int    `json:"notes"`
 			Follows    int    `json:"follows"`
 			Followed   int    `json:"followed"`
 		}
@@ -60,8 +69,8 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 		case "user.deleted", "user.movedAside":
 			of(d.Server).users--
 		case "user.rehomed":
-			of(d.FromServer).users--
-			of(d.ToServer).users++
+			of(d.FromServer).add(-d.Users, -d.Notes, -d.Follows, -d.Followed)
+			of(d.ToServer).add(d.Users, d.Notes, d.Follows, d.Followed)
 		case "user.untied":
 			of(c.ObjectID).followers -= d.Follows
 			of(c.ObjectID).following -= d.Followed

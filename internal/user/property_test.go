@@ -529,3 +529,44 @@ func TestOneActorOneRow(t *testing.T) {
 	}
 	t.Logf("%d souls, %s", len(h.souls), lines(t, d, `SELECT count(*) FILTER (WHERE kept), count(*) FILTER (WHERE NOT kept) FROM user_rebirth`))
 }
+
+// An account whose id is on another server now, under its name and with its key,
+// is counted of that one, with its notes and follows.
+func TestResolveRehomeElsewhere(t *testing.T) {
+	t.Parallel()
+	h := &heaven{world: newWorld(t), rnd: rand.New(rand.NewPCG(1, 0))}
+	key, err := httpsig.GenerateRSA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.keys = []*httpsig.KeyPair{key}
+	h.change(func() { h.add("bora", "b.example", "b.example") })
+	p := h.souls[0]
+	d := testsrv.Database(t)
+	a := h.running(d.DSN(), "b.example", "social.b.example")
+	local := call(t, a, "signup", `{"username":"local","password":"password"}`)
+	_, local, _ = strings.Cut(local, `"id":"`)
+	local, _, _ = strings.Cut(local, `"`)
+	h.tell([]*app.App{a}, p, fmt.Sprintf(`{"@context":"https://www.w3.org/ns/activitystreams","id":"http://b.example/f","type":"Follow","actor":%q,"object":"http://oven.example/users/%s"}`, p.id(), local))
+	settled(t, a)
+	h.change(func() {
+		p.server, p.split = "social.b.example", true
+		p.ids = append(p.ids, h.newID(p.server))
+	})
+	if _, err := a.Users.Resolve(t.Context(), p.id()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"b.example 0 0", "social.b.example 1 1"}
+	for late := time.After(30 * time.Second); ; {
+		got := lines(t, d, `SELECT host, users_count, following_count FROM instance_stat ORDER BY host`)
+		by := lines(t, d, `SELECT u.host, u.actor_host, f.follower_host FROM following f JOIN "user" u ON u.id = f.follower_id`)
+		if slices.Equal(got, want) && slices.Equal(by, []string{"b.example social.b.example social.b.example"}) {
+			return
+		}
+		select {
+		case <-late:
+			t.Fatalf("%q, %q", got, by)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}

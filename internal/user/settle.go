@@ -171,7 +171,6 @@ UPDATE "user" SET username_lower = username_lower || '~' || id, is_deleted = tru
 	sqlDropAllKeys = `DELETE FROM user_publickey WHERE user_id = $1`
 	sqlReborn      = `INSERT INTO user_rebirth (acct, old_user_id, old_uri, new_uri, kept) VALUES ($1, $2, $3, $4, $5)`
 	sqlRename      = `UPDATE "user" SET username = $2, username_lower = $3, host = $4 WHERE id = $1`
-	sqlRehome      = `UPDATE "user" SET uri = $2, actor_host = $3 WHERE id = $1`
 )
 
 // moveAside frees an acct whose account has another id now: the old row stays
@@ -195,11 +194,20 @@ func (s *Service) moveAside(ctx context.Context, tx *pg.Tx, old *User, newURI st
 }
 
 // rehomedData goes with "user.rehomed": the authorities of the account's server
-// before and now.
+// before and now, and what was counted of the one for it.
 type rehomedData struct {
 	FromServer string `json:"fromServer"`
 	ToServer   string `json:"toServer"`
+	Users      int    `json:"users"` // 0 when the account was deleted
+	Notes      int    `json:"notes"`
+	Follows    int    `json:"follows"`  // of accounts here
+	Followed   int    `json:"followed"` // by accounts here
 }
+
+const (
+	sqlRehome = `UPDATE "user" SET uri = $2, actor_host = $3 WHERE id = $1`
+	sqlTiesOf = `SELECT (SELECT count(*) FROM following WHERE follower_id = $1), (SELECT count(*) FROM following WHERE followee_id = $1)`
+)
 
 // rehome gives an account another id. The one before stays an address of it.
 func (s *Service) rehome(ctx context.Context, tx *pg.Tx, u *User, a *actor) error {
@@ -209,13 +217,20 @@ func (s *Service) rehome(ctx context.Context, tx *pg.Tx, u *User, a *actor) erro
 	if _, err := tx.Exec(ctx, sqlReborn, u.Acct(), u.ID, *u.URI, a.URI, true); err != nil {
 		return fmt.Errorf("rehome: %w", err)
 	}
-	if err := s.saveAlias(ctx, tx, u.ID, u.URI); err != nil || *u.ActorHost == a.ActorHost || u.IsDeleted {
+	if err := s.saveAlias(ctx, tx, u.ID, u.URI); err != nil || *u.ActorHost == a.ActorHost {
 		return err
 	}
 	if err := s.instances.Touch(ctx, tx, a.ActorHost); err != nil {
 		return err
 	}
-	return s.log.Append(ctx, tx, "user.rehomed", u.ID, u.ID, rehomedData{*u.ActorHost, a.ActorHost})
+	d := rehomedData{FromServer: *u.ActorHost, ToServer: a.ActorHost, Notes: u.NotesCount}
+	if !u.IsDeleted {
+		d.Users = 1
+	}
+	if err := tx.QueryRow(ctx, sqlTiesOf, u.ID).Scan(&d.Follows, &d.Followed); err != nil {
+		return fmt.Errorf("rehome: %w", err)
+	}
+	return s.log.Append(ctx, tx, "user.rehomed", u.ID, u.ID, d)
 }
 
 func (s *Service) rename(ctx context.Context, tx *pg.Tx, u *User, a *actor) error {
