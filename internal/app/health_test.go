@@ -1,8 +1,11 @@
 package app_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,6 +85,26 @@ func TestHealth(t *testing.T) {
 	far.Got(t, "Accept")
 	if got := scrape(t, s); !strings.Contains(got, "\noven_ingest_stopped 0\n") || !strings.Contains(got, "\noven_inbox_pending 0\n") {
 		t.Error(got)
+	}
+}
+
+// What /metrics tells, docs/metrics.md explains, and nothing else.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t)
+	doc, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, explained := map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) (gauge|counter)$`).FindAllStringSubmatch(scrape(t, s), -1) {
+		told[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(oven_[a-z_]+)` \\|").FindAllStringSubmatch(string(doc), -1) {
+		explained[m[1]] = true
+	}
+	if len(told) < 10 || !maps.Equal(told, explained) {
+		t.Errorf("told %v, explained %v", told, explained)
 	}
 }
 

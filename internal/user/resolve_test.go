@@ -156,7 +156,7 @@ func (w *world) running(dsn string, hosts ...string) *app.App {
 func (w *world) build(dsn string, workers bool, hosts []string) *app.App {
 	w.t.Helper()
 	ctx := w.t.Context()
-	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 30})
+	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 12} /* fewer than resolve at a time: none may need a second connection */)
 	if err != nil {
 		w.t.Fatal(err)
 	}
