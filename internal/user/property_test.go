@@ -489,7 +489,7 @@ func TestOneActorOneRow(t *testing.T) {
 	say()
 	h.check(apps[0], s)
 	// Names change hands, people come anew, servers fall silent, accounts are deleted here.
-	h.storm(apps, l, s, 24, func(i int) {
+	h.storm(apps, l, s, 18, func(i int) {
 		if i%5 == 4 {
 			h.mu.Lock()
 			id := h.pick(living).id()

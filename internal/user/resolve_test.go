@@ -156,7 +156,8 @@ func (w *world) running(dsn string, hosts ...string) *app.App {
 func (w *world) build(dsn string, workers bool, hosts []string) *app.App {
 	w.t.Helper()
 	ctx := w.t.Context()
-	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 12} /* fewer than resolve at a time: none may need a second connection */)
+	// Fewer connections than resolvers: none may need a second one while it waits.
+	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 12})
 	if err != nil {
 		w.t.Fatal(err)
 	}

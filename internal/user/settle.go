@@ -166,8 +166,10 @@ func (s *Service) sameAccount(ctx context.Context, tx *pg.Tx, a *answer, holder,
 }
 
 const (
+	// Locked first, as a Delete that comes at the same time is told of once.
 	sqlAside = `
-UPDATE "user" SET username_lower = username_lower || '~' || id, is_deleted = true, last_fetched_at = NULL, updated_at = now() WHERE id = $1`
+UPDATE "user" SET username_lower = username_lower || '~' || id, is_deleted = true, last_fetched_at = NULL, updated_at = now()
+FROM (SELECT id AS before_id, is_deleted AS was_gone FROM "user" WHERE id = $1 FOR UPDATE) before WHERE id = before_id RETURNING was_gone`
 	sqlDropAllKeys = `DELETE FROM user_publickey WHERE user_id = $1`
 	sqlReborn      = `INSERT INTO user_rebirth (acct, old_user_id, old_uri, new_uri, kept) VALUES ($1, $2, $3, $4, $5)`
 	sqlRename      = `UPDATE "user" SET username = $2, username_lower = $3, host = $4 WHERE id = $1`
@@ -178,16 +180,18 @@ UPDATE "user" SET username_lower = username_lower || '~' || id, is_deleted = tru
 // under a name of its own, it is asked for when it is next met: nothing that it
 // signs is believed before.
 func (s *Service) moveAside(ctx context.Context, tx *pg.Tx, old *User, newURI string) error {
-	for _, sql := range []string{sqlAside, sqlDropAllKeys} {
-		if _, err := tx.Exec(ctx, sql, old.ID); err != nil {
-			return fmt.Errorf("move aside: %w", err)
-		}
+	var gone bool
+	if err := tx.QueryRow(ctx, sqlAside, old.ID).Scan(&gone); err != nil {
+		return fmt.Errorf("move aside: %w", err)
+	}
+	if _, err := tx.Exec(ctx, sqlDropAllKeys, old.ID); err != nil {
+		return fmt.Errorf("move aside: %w", err)
 	}
 	if _, err := tx.Exec(ctx, sqlReborn, old.Acct(), old.ID, *old.URI, newURI, false); err != nil {
 		return fmt.Errorf("move aside: %w", err)
 	}
 	d := goneData{}
-	if !old.IsDeleted {
+	if !gone {
 		d.Server = old.ActorHost
 	}
 	return s.log.Append(ctx, tx, "user.movedAside", old.ID, old.ID, d)
@@ -205,13 +209,16 @@ type rehomedData struct {
 }
 
 const (
-	sqlRehome = `UPDATE "user" SET uri = $2, actor_host = $3 WHERE id = $1`
+	sqlRehome = `
+UPDATE "user" SET uri = $2, actor_host = $3
+FROM (SELECT id AS before_id, is_deleted AS was_gone FROM "user" WHERE id = $1 FOR UPDATE) before WHERE id = before_id RETURNING was_gone`
 	sqlTiesOf = `SELECT (SELECT count(*) FROM following WHERE follower_id = $1), (SELECT count(*) FROM following WHERE followee_id = $1)`
 )
 
 // rehome gives an account another id. The one before stays an address of it.
 func (s *Service) rehome(ctx context.Context, tx *pg.Tx, u *User, a *actor) error {
-	if _, err := tx.Exec(ctx, sqlRehome, u.ID, a.URI, a.ActorHost); err != nil {
+	var gone bool
+	if err := tx.QueryRow(ctx, sqlRehome, u.ID, a.URI, a.ActorHost).Scan(&gone); err != nil {
 		return fmt.Errorf("rehome: %w", err)
 	}
 	if _, err := tx.Exec(ctx, sqlReborn, u.Acct(), u.ID, *u.URI, a.URI, true); err != nil {
@@ -224,7 +231,7 @@ func (s *Service) rehome(ctx context.Context, tx *pg.Tx, u *User, a *actor) erro
 		return err
 	}
 	d := rehomedData{FromServer: *u.ActorHost, ToServer: a.ActorHost, Notes: u.NotesCount}
-	if !u.IsDeleted {
+	if !gone {
 		d.Users = 1
 	}
 	if err := tx.QueryRow(ctx, sqlTiesOf, u.ID).Scan(&d.Follows, &d.Followed); err != nil {
@@ -280,7 +287,8 @@ UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured =
 	require_signin = $20, followers_only_before = $21, hidden_before = $22,
 	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
 	is_deleted = false, last_fetched_at = coalesce($24::timestamptz, now()), updated_at = now()
-FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid, is_deleted AS was_gone FROM "user" WHERE id = $1 FOR UPDATE) before
+FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid, is_deleted AS was_gone
+	FROM "user" WHERE id = $1 AND ($24::timestamptz IS NULL OR last_fetched_at IS NULL OR last_fetched_at <= $24) FOR UPDATE) before
 WHERE id = before_id RETURNING coalesce(moved_at = now(), false), (signin, narrowed, hid) IS DISTINCT FROM ($20::bool, $21::bigint, $22::bigint), was_gone`
 
 // update writes what the actor says of itself, asked at a time or, nil, told
@@ -296,6 +304,9 @@ func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor, po
 	err := tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
 		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox,
 		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia, at).Scan(&moved, &guarded, &back)
+	if pg.NoRows(err) && at != nil {
+		return errAgain // a Delete or an Update came in between: they know better
+	}
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
