@@ -36,7 +36,7 @@ const riverVersion = 2
 // migrations it ran. Several processes may call it at once: one works, the
 // others wait.
 func Migrate(ctx context.Context, db *pg.DB) (int, error) {
-	std := stdlib.OpenDBFromPool(db.Pool)
+	std := unhurried(db)
 	defer func() { _ = std.Close() }()
 	dir, err := fs.Sub(files, "migrations")
 	if err != nil {
@@ -66,6 +66,14 @@ func Migrate(ctx context.Context, db *pg.DB) (int, error) {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
 	return len(done), nil
+}
+
+// unhurried are connections on which a statement may take as long as it does:
+// an index of a large table takes longer than a request may.
+func unhurried(db *pg.DB) *sql.DB {
+	cfg := db.Config().ConnConfig.Copy()
+	cfg.RuntimeParams["statement_timeout"], cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "0", "0"
+	return stdlib.OpenDB(*cfg)
 }
 
 func migrateRiver(ctx context.Context, db *pg.DB) error {

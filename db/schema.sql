@@ -1299,7 +1299,7 @@ CREATE TABLE "user_publickey" (
 );
 CREATE INDEX user_publickey_user_idx ON public.user_publickey USING btree (user_id);
 
--- owner: user. Journal: an acct came back with another actor id, and the old row was moved aside
+-- owner: user. Journal: an acct came with another actor id. The old row was moved aside, or, when it is the same account, kept under the new id
 CREATE TABLE "user_rebirth" (
 	id bigint NOT NULL GENERATED AS IDENTITY,
 	acct text COLLATE "C" NOT NULL,
@@ -1307,6 +1307,7 @@ CREATE TABLE "user_rebirth" (
 	old_uri text COLLATE "C" NOT NULL,
 	new_uri text COLLATE "C" NOT NULL,
 	at timestamp with time zone NOT NULL DEFAULT now(),
+	kept boolean NOT NULL DEFAULT false,
 	CONSTRAINT user_rebirth_pkey PRIMARY KEY (id)
 );
 
@@ -1352,4 +1353,14 @@ BEGIN
 		ms := ms / base;
 	END LOOP;
 	RETURN prefix || made;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.require_valid_index(index_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = to_regclass('public.' || quote_ident(index_name)) AND x.indisvalid AND x.indisready) THEN
+		RAISE EXCEPTION 'index % was not finished: remove what stands in its way and migrate again', index_name;
+	END IF;
 END $function$;

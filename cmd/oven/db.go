@@ -9,6 +9,7 @@ import (
 
 	"buttersc.one/oven/internal/lib/datadir"
 	"buttersc.one/oven/internal/lib/pgserver"
+	"buttersc.one/oven/internal/socket/doctor"
 )
 
 // dbCmd is the database's commands.
@@ -81,6 +82,26 @@ func (dbMigrateCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	fmt.Println(dsn)
+	return o.compare(ctx)
+}
+
+// compare tells what of the schema is not as the migrations make it.
+func (o *opened) compare(ctx context.Context) error {
+	findings, err := doctor.CheckSchema(ctx, o.db)
+	if err != nil {
+		return err
+	}
+	wrong := false
+	for _, f := range findings {
+		fmt.Fprintf(os.Stderr, "%s: %s %s: %s\n", f.Kind(), f.Code, f.Where, f.Detail)
+		if f.Repair != "" {
+			fmt.Fprintf(os.Stderr, "    %s;\n", f.Repair)
+		}
+		wrong = wrong || f.Kind() != doctor.Information
+	}
+	if wrong {
+		return errFound
+	}
 	return nil
 }
 

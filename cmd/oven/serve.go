@@ -49,6 +49,13 @@ func (serveCmd) Run(ctx context.Context, c *cli) error {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, cause(err))
 	}
 	defer func() { _ = ln.Close() }()
+	var figures net.Listener
+	if cfg.MetricsListen != "" {
+		if figures, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.MetricsListen); err != nil {
+			return fmt.Errorf("listen on %s for metrics: %w", cfg.MetricsListen, cause(err))
+		}
+		defer func() { _ = figures.Close() }()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	dsn := cfg.DatabaseURL
@@ -73,6 +80,15 @@ func (serveCmd) Run(ctx context.Context, c *cli) error {
 	a, err := o.app(ctx, cfg.Role != config.Web)
 	if err != nil {
 		return err
+	}
+	if figures != nil {
+		srv := &http.Server{Handler: a.Metrics(), ReadHeaderTimeout: 10 * time.Second}
+		defer func() { _ = srv.Close() }()
+		go func() {
+			if err := srv.Serve(figures); !errors.Is(err, http.ErrServerClosed) {
+				o.log.Error("metrics", "err", err)
+			}
+		}()
 	}
 	return o.serve(ctx, a, ln)
 }

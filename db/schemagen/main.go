@@ -1,5 +1,6 @@
 // Command schemagen writes db/schema.sql: the schema as the migrations leave
-// it, with each table's owner.
+// it, with each table's owner; and the manifest that databases are compared
+// with.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"buttersc.one/oven/internal/lib/datadir"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/pgserver"
+	"buttersc.one/oven/internal/socket/doctor"
 )
 
 func main() {
@@ -50,5 +52,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile("db/schema.sql", []byte(text), 0o644) //nolint:gosec // a source file
+	if err := os.WriteFile("db/schema.sql", []byte(text), 0o644); err != nil { //nolint:gosec // a source file
+		return err
+	}
+	manifest, err := doctor.Manifest(ctx, d)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("internal/socket/doctor/manifest.txt", []byte(manifest), 0o644) //nolint:gosec // a source file
 }

@@ -47,7 +47,6 @@ import (
 	"buttersc.one/oven/internal/site"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
-	"buttersc.one/oven/internal/socket/doctor"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/inbox"
 	"buttersc.one/oven/internal/socket/job"
@@ -128,7 +127,7 @@ type App struct {
 
 	routes []api.Route
 	ready  chan struct{}
-	ingest bool // activities from other servers are taken in
+	health *health
 }
 
 // late lends services to those that are built before them.
@@ -180,6 +179,7 @@ func (p poster) Post(ctx context.Context, to string, body []byte, key httpsig.Ke
 // New builds the server on a migrated database. Run starts it.
 func New(ctx context.Context, o Options) (*App, error) {
 	a := &App{o: o, clock: &clock{}, ready: make(chan struct{})}
+	a.health = newHealth(a)
 	method, err := meta.Settle(ctx, o.DB, o.Origin, o.Box.Fingerprint())
 	if err != nil {
 		return nil, err
@@ -321,7 +321,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.health, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
@@ -372,14 +372,9 @@ func (a *App) Prepare(ctx context.Context) error { return a.Jobs.Start(ctx, 0) }
 // Run works until ctx ends, then finishes what is under way. A missing key of
 // identity keeps federation's door shut, and says so.
 func (a *App) Run(ctx context.Context) error {
-	findings, err := doctor.CheckIdentity(ctx, a.o.DB)
-	if err != nil {
+	if err := a.health.check(ctx); err != nil {
 		return err
 	}
-	for _, f := range findings {
-		a.o.Log.Error("the database lacks a key that guards identity; nothing is taken in from other servers", "code", f.Code, "where", f.Where, "repair", f.Repair)
-	}
-	a.ingest = len(findings) == 0
 	if _, err := a.Users.EnsureInstanceActor(ctx); err != nil {
 		return err
 	}
@@ -406,21 +401,20 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Go(func() { a.node.Keep(ctx, func() { cancel(errors.New("another process has taken this node's place")) }) })
 	run("change log", a.Log.Run)
 	run("auth", a.Auth.Run)
+	run("health", a.health.run)
 	if a.o.Workers {
 		run("delivery", a.Delivery.Run)
 		run("clearings", a.Accounts.Run)
 		run("moves", a.Accounts.RunMoves)
 		run("retention", a.Retention.Run)
-		if a.ingest {
-			run("inbox", a.Inbox.Run)
-		}
+		run("inbox", a.health.whileSound(a.Inbox.Run))
 	}
 	close(a.ready)
 	<-ctx.Done()
 	a.Hub.CloseAll()
 	stop, done := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
 	defer done()
-	err = a.Jobs.Stop(stop)
+	err := a.Jobs.Stop(stop)
 	wg.Wait()
 	a.Remote.Close()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -452,7 +446,7 @@ func (a *App) Handler() http.Handler {
 }
 
 func (a *App) serveInbox(w http.ResponseWriter, r *http.Request) {
-	if !a.ingest {
+	if !a.health.ingest() {
 		w.Header().Set("Retry-After", "3600")
 		http.Error(w, "not taking activities at the moment", http.StatusServiceUnavailable)
 		return

@@ -17,13 +17,20 @@ import (
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
 		Name: "instance.counts", Durable: true, Handle: s.onChanges,
-		Kinds: []string{"note.created", "note.deleted", "user.created", "user.deleted", "user.movedAside", "user.returned", "user.untied",
+		Kinds: []string{"note.created", "note.deleted", "user.created", "user.deleted", "user.movedAside", "user.returned", "user.rehomed", "user.untied",
 			"relation.followed", "relation.unfollowed"},
 	}}
 }
 
 // counts are what changed of one server.
 type counts struct{ users, notes, following, followers int }
+
+func (c *counts) add(users, notes, following, followers int) {
+	c.users += users
+	c.notes += notes
+	c.following += following
+	c.followers += followers
+}
 
 const sqlCount = `
 INSERT INTO instance_stat (host, users_count, notes_count, following_count, followers_count)
@@ -44,6 +51,8 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 			Server     string `json:"server"` // the account's, or the author's
 			FromServer string `json:"fromServer"`
 			ToServer   string `json:"toServer"`
+			Users      int    `json:"users"`
+			Notes      int    `json:"notes"`
 			Follows    int    `json:"follows"`
 			Followed   int    `json:"followed"`
 		}
@@ -59,6 +68,9 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 			of(d.Server).users++
 		case "user.deleted", "user.movedAside":
 			of(d.Server).users--
+		case "user.rehomed":
+			of(d.FromServer).add(-d.Users, -d.Notes, -d.Follows, -d.Followed)
+			of(d.ToServer).add(d.Users, d.Notes, d.Follows, d.Followed)
 		case "user.untied":
 			of(c.ObjectID).followers -= d.Follows
 			of(c.ObjectID).following -= d.Followed

@@ -91,7 +91,31 @@ func (s *Service) Consumers() []log.Consumer {
 		Kinds:  []string{"relation.followed", "relation.unfollowed", "relation.requested", "relation.blocked", "relation.unblocked", "relation.muted", "relation.unmuted", "relation.updated", "user.updated", "user.suspended", "user.deleted"},
 		Handle: s.onChanges,
 		Lost:   s.graphs.reloadAll(s.load),
+	}, {
+		Name: "relation.servers", Durable: true, Kinds: []string{"user.rehomed"}, Handle: s.onRehomed,
 	}}
+}
+
+const sqlRehomed = `
+UPDATE following SET follower_host = CASE WHEN follower_id = $1 THEN $2 ELSE follower_host END,
+	followee_host = CASE WHEN followee_id = $1 THEN $2 ELSE followee_host END
+WHERE follower_id = $1 OR followee_id = $1`
+
+// onRehomed keeps the servers by which follows are found, when an account's id is
+// on another one now.
+func (s *Service) onRehomed(ctx context.Context, tx *pg.Tx, batch []log.Change) error {
+	for _, c := range batch {
+		var d struct {
+			ToServer string `json:"toServer"`
+		}
+		if err := c.Into(&d); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, sqlRehomed, c.ObjectID, d.ToServer); err != nil {
+			return fmt.Errorf("servers of follows: %w", err)
+		}
+	}
+	return nil
 }
 
 func (s *Service) onChanges(ctx context.Context, _ *pg.Tx, batch []log.Change) error {

@@ -48,6 +48,9 @@ func TestHosts(hosts map[string]netip.AddrPort) Option {
 	return func(o *app.Options) { o.TestHosts = hosts }
 }
 
+// On runs the server on a database that was prepared.
+func On(d *pg.DB) Option { return func(o *app.Options) { o.DB = d } }
+
 // New runs a server until the test ends.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
@@ -71,6 +74,7 @@ func New(t testing.TB, opts ...Option) *Server {
 	for _, opt := range opts {
 		opt(&o)
 	}
+	s.DB = o.DB
 	s.App, err = app.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

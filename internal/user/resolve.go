@@ -2,11 +2,8 @@ package user
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,68 +46,174 @@ func (s *Service) isFresh(u *User) bool {
 }
 
 // Refresh asks the actor's server now and writes what it says. Callers at the
-// same time share one question.
+// same time share one question, which goes on when one of them leaves.
 func (s *Service) Refresh(ctx context.Context, uri string) (*User, error) {
-	v, err, _ := s.resolving.Do(uri, func() (any, error) {
-		// Shared by several callers, so not ended with the first.
+	ch := s.resolving.DoChan(uri, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
 		return s.refresh(ctx, uri)
 	})
-	if err != nil {
-		return nil, err
+	select {
+	case r := <-ch:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*User), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return v.(*User), nil
+}
+
+// answer is what an actor's server says, and when it was asked.
+type answer struct {
+	*actor
+	at       time.Time // before the question, by the database's clock
+	alias    *string   // the address that led to the actor, when it is not its id
+	verified bool      // WebFinger of the acct's host leads to the actor
+	unasked  bool      // a host that knows about the acct did not answer
 }
 
 func (s *Service) refresh(ctx context.Context, uri string) (*User, error) {
+	a, err := s.ask(ctx, uri)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", uri, err)
+	}
+	var r rival
+	for range rounds {
+		u, err := s.store(ctx, a, r)
+		var held *heldError
+		if !errors.As(err, &held) {
+			return u, err
+		}
+		if r, err = s.askRival(ctx, a, held.uri); err != nil {
+			return nil, fmt.Errorf("resolve %s: %w", uri, err)
+		}
+	}
+	return nil, fmt.Errorf("resolve %s: %w: its name changes hands too fast", uri, ErrConflict)
+}
+
+const sqlClock = `SELECT clock_timestamp()`
+
+// ask does all that needs the network.
+func (s *Service) ask(ctx context.Context, uri string) (*answer, error) {
+	a := &answer{}
+	if err := s.db.QueryRow(ctx, sqlClock).Scan(&a.at); err != nil {
+		return nil, err
+	}
 	o, err := s.remote.GetObject(ctx, uri)
 	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", uri, err)
+		return nil, err
 	}
-	a, err := s.readActor(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", uri, err)
+	if a.actor, err = s.readActor(ctx, o); err != nil {
+		return nil, err
+	}
+	if a.ActorHost == s.meta.Host {
+		return nil, fmt.Errorf("%w: its id is of this server", ErrActor)
 	}
 	// The canonical id decides from here on; what led to it is an alias.
-	var alias *string
 	if uri != a.URI {
-		alias = &uri
+		a.alias = &uri
 	}
-	verified, err := s.findAcct(ctx, a)
-	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", uri, err)
+	return a, s.findAcct(ctx, a)
+}
+
+// rival is who holds a name that another actor has now, and what he says.
+type rival struct {
+	uri   string
+	at    time.Time
+	named bool // WebFinger leads to him all the same
+}
+
+// heldError says that a name is another's, who has not been asked.
+type heldError struct{ uri string }
+
+func (e *heldError) Error() string { return "the name is held by " + e.uri }
+
+// askRival asks who holds the name of a before it is taken from him. He may have
+// another name himself, which is written here, so that nobody is moved aside
+// for a rename; or the name's host may mean both, as one does that tells names
+// apart by case.
+func (s *Service) askRival(ctx context.Context, a *answer, uri string) (rival, error) {
+	r := rival{uri: uri}
+	if err := s.db.QueryRow(ctx, sqlClock).Scan(&r.at); err != nil {
+		return r, err
 	}
-	return s.store(ctx, a, alias, verified)
+	b, err := s.ask(ctx, uri)
+	if host, _ := ap.Host(uri); err != nil {
+		// A server that has just answered for a and does not for him is asked another
+		// time; one that is no more is not waited for.
+		r.named = silent(err) && host == a.ActorHost
+		return r, ctx.Err()
+	}
+	if b.URI != uri {
+		return r, nil // he has another id, too
+	}
+	r.at = b.at
+	r.named = b.sameAcct(a.actor) && (b.verified || b.unasked)
+	_, err = s.store(ctx, b, rival{uri: a.URI, at: a.at, named: b.sameAcct(a.actor)})
+	var held *heldError
+	if errors.As(err, &held) || errors.Is(err, ErrConflict) {
+		err = nil // what he is called now is settled when he is asked for
+	}
+	return r, err
+}
+
+func (a *actor) sameAcct(b *actor) bool {
+	return strings.EqualFold(a.Username, b.Username) && a.Host == b.Host
 }
 
 // findAcct settles which host the account's name belongs to: its own, or the
 // one that WebFinger names and that names the actor in return (split domains;
-// FEP-4adb). verified tells whether WebFinger led back to this actor.
-func (s *Service) findAcct(ctx context.Context, a *actor) (verified bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
+// FEP-4adb).
+func (s *Service) findAcct(ctx context.Context, a *answer) error {
 	f, err := s.remote.WebFinger(ctx, a.Username, a.ActorHost)
-	if err != nil || f.Self != a.URI {
-		return false, nil //nolint:nilerr // usable under its own host, but proves nothing
+	switch {
+	case err != nil && silent(err):
+		return s.keepHost(ctx, a)
+	case err != nil || f.Self != a.URI:
+		return nil //nolint:nilerr // usable under its own host, but proves nothing
 	}
+	a.verified = true
 	name, host, ok := strings.Cut(strings.TrimPrefix(f.Subject, "acct:"), "@")
 	if !ok || !strings.EqualFold(name, a.Username) {
-		return true, nil
+		return nil
 	}
 	host, bad := ap.NormalizeHost(host)
-	if bad != nil || host == a.ActorHost {
-		return true, nil //nolint:nilerr // no other host is named
-	}
-	if host == s.meta.Host {
-		return true, nil // nobody else hands out our names
+	if bad != nil || host == a.ActorHost || host == s.meta.Host { // nobody else hands out our names
+		return nil //nolint:nilerr // no other host is named
 	}
 	back, err := s.remote.WebFinger(ctx, a.Username, host)
-	if err == nil && back.Self == a.URI {
+	switch {
+	case err == nil && back.Self == a.URI:
 		a.Host = host
+	case err != nil && silent(err):
+		a.verified = false // of that host
+		return s.keepHost(ctx, a)
 	}
-	return true, nil
+	return nil
+}
+
+// silent tells whether a host that was asked may answer another time.
+func silent(err error) bool {
+	var re *remote.Error
+	return !errors.As(err, &re) || re.Temporary
+}
+
+// keepHost leaves a known account the host of its acct while that cannot be
+// asked: a server that is down renames nobody.
+func (s *Service) keepHost(ctx context.Context, a *answer) error {
+	a.unasked = true
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	known, err := one(ctx, s.db, sqlByURI, a.URI)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if known != nil && known.UsernameLower == strings.ToLower(a.Username) {
+		a.Host = *known.Host
+	}
+	return nil
 }
 
 // ResolveAcct gives the account of a name and host ("" or this host: local).
@@ -136,7 +239,7 @@ func (s *Service) ResolveAcct(ctx context.Context, username, host string) (*User
 	if ferr == nil {
 		var u *User
 		if u, ferr = s.Resolve(ctx, f.Self); ferr == nil {
-			return u, nil
+			return s.renamed(ctx, u, username, host), nil
 		}
 	}
 	if known != nil {
@@ -145,201 +248,20 @@ func (s *Service) ResolveAcct(ctx context.Context, username, host string) (*User
 	return nil, fmt.Errorf("resolve @%s@%s: %w", username, host, ferr)
 }
 
-// rounds bounds how often an insert is tried against rows that come and go.
-const rounds = 3
+// justNow is how long what a server said is not doubted.
+const justNow = time.Minute
 
-// store writes the actor in one transaction, under locks on its id and its
-// acct: found by id it is updated, found by acct under another id it has been
-// born again, else it is new.
-func (s *Service) store(ctx context.Context, a *actor, alias *string, verified bool) (*User, error) {
-	var u *User
-	err := s.db.Tx(ctx, func(tx *pg.Tx) error {
-		if err := lockIdentity(ctx, tx, a.URI, strings.ToLower(a.Username)+"@"+a.Host); err != nil {
-			return err
-		}
-		var id string
-		var err error
-		for range rounds {
-			if id, err = s.storeOnce(ctx, tx, a, verified); !errors.Is(err, errAgain) {
-				break
-			}
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.storeDetails(ctx, tx, id, a, alias); err != nil {
-			return err
-		}
-		u, err = s.ByIDIn(ctx, tx, id)
-		return err
-	})
-	if errors.Is(err, errAgain) {
-		err = ErrConflict
+// renamed asks again for an account that is known under another name than the
+// one that led to it.
+func (s *Service) renamed(ctx context.Context, u *User, username, host string) *User {
+	if u.Local() || u.UsernameLower == strings.ToLower(username) && (*u.Host == host || *u.ActorHost == host) ||
+		u.LastFetchedAt != nil && s.now().Sub(*u.LastFetchedAt) < justNow {
+		return u
 	}
-	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", a.URI, err)
+	if again, err := s.Refresh(ctx, *u.URI); err == nil {
+		return again
 	}
-	return u, nil
-}
-
-const sqlLock = `SELECT pg_advisory_xact_lock($1, $2)`
-
-// lockIdentity locks in a fixed order, so that two resolvers with two keys in
-// common wait instead of deadlocking.
-func lockIdentity(ctx context.Context, tx *pg.Tx, keys ...string) error {
-	nums := make([]int32, 0, len(keys))
-	for _, k := range keys {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(k))
-		nums = append(nums, int32(h.Sum32()))
-	}
-	slices.Sort(nums)
-	for _, n := range nums {
-		if _, err := tx.Exec(ctx, sqlLock, pg.LockResolve, n); err != nil {
-			return fmt.Errorf("lock identity: %w", err)
-		}
-	}
-	return nil
-}
-
-// errAgain asks for another round: somebody else's row appeared or went.
-var errAgain = errors.New("try again")
-
-func (s *Service) storeOnce(ctx context.Context, tx *pg.Tx, a *actor, verified bool) (string, error) {
-	have, err := one(ctx, tx, sqlByURI, a.URI)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return "", err
-	}
-	if have != nil && have.UsernameLower == strings.ToLower(a.Username) && *have.Host == a.Host {
-		return have.ID, s.update(ctx, tx, have.ID, a)
-	}
-	holder, err := s.ByAcct(ctx, tx, a.Username, &a.Host)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return "", err
-	}
-	if holder != nil {
-		// Another id holds the name. Only its own host may take it away: WebFinger
-		// led to the new one, which is what makes it the account now.
-		if !verified {
-			return "", fmt.Errorf("%w: @%s@%s", ErrConflict, a.Username, a.Host)
-		}
-		if err := s.moveAside(ctx, tx, holder, a.URI); err != nil {
-			return "", err
-		}
-	}
-	if have != nil {
-		if err := s.rename(ctx, tx, have, a); err != nil {
-			return "", err
-		}
-		return have.ID, s.update(ctx, tx, have.ID, a)
-	}
-	return s.insert(ctx, tx, a)
-}
-
-const (
-	sqlAside  = `UPDATE "user" SET username_lower = username_lower || '~' || id, is_deleted = true, updated_at = now() WHERE id = $1`
-	sqlReborn = `INSERT INTO user_rebirth (acct, old_user_id, old_uri, new_uri) VALUES ($1, $2, $3, $4)`
-	sqlRename = `UPDATE "user" SET username = $2, username_lower = $3, host = $4 WHERE id = $1`
-)
-
-// moveAside frees an acct whose account has another id now: the old row stays
-// with all that hangs on it, under a name nobody can have.
-func (s *Service) moveAside(ctx context.Context, tx *pg.Tx, old *User, newURI string) error {
-	if _, err := tx.Exec(ctx, sqlAside, old.ID); err != nil {
-		return fmt.Errorf("move aside: %w", err)
-	}
-	if _, err := tx.Exec(ctx, sqlReborn, old.Acct(), old.ID, *old.URI, newURI); err != nil {
-		return fmt.Errorf("move aside: %w", err)
-	}
-	d := goneData{}
-	if !old.IsDeleted {
-		d.Server = old.ActorHost
-	}
-	return s.log.Append(ctx, tx, "user.movedAside", old.ID, old.ID, d)
-}
-
-func (s *Service) rename(ctx context.Context, tx *pg.Tx, u *User, a *actor) error {
-	_, err := tx.Exec(ctx, sqlRename, u.ID, a.Username, strings.ToLower(a.Username), a.Host)
-	if err != nil {
-		return fmt.Errorf("rename: %w", err)
-	}
-	return nil
-}
-
-const sqlInsertRemote = `
-INSERT INTO "user" (id, username, username_lower, host, actor_host, uri, inbox, last_fetched_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now())
-ON CONFLICT (username_lower, host) DO NOTHING RETURNING id`
-
-// insert makes the row under a savepoint: the second unique key, the uri, can
-// still be violated, and must not end the transaction.
-func (s *Service) insert(ctx context.Context, tx *pg.Tx, a *actor) (id string, err error) {
-	err = tx.Savepoint(ctx, func(tx *pg.Tx) error {
-		return tx.QueryRow(ctx, sqlInsertRemote, s.ids.Now(), a.Username, strings.ToLower(a.Username), a.Host, a.ActorHost, a.URI, a.Inbox).Scan(&id)
-	})
-	if pg.NoRows(err) || pg.Violated(err) == "user_uri_key" {
-		return "", errAgain
-	}
-	if err != nil {
-		return "", fmt.Errorf("insert user: %w", err)
-	}
-	for _, sql := range []string{sqlInsertStat, sqlInsertProfile} {
-		if _, err := tx.Exec(ctx, sql, id); err != nil {
-			return "", fmt.Errorf("insert user: %w", err)
-		}
-	}
-	if err := s.update(ctx, tx, id, a); err != nil {
-		return "", err
-	}
-	// Side effects of a new account, because a row was really inserted.
-	if err := s.instances.Touch(ctx, tx, a.ActorHost); err != nil {
-		return "", err
-	}
-	return id, s.log.Append(ctx, tx, "user.created", id, id, createdData{Server: a.ActorHost})
-}
-
-const sqlUpdateRemote = `
-UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured = $6, followers_uri = $7, following_uri = $8,
-	avatar_url = CASE WHEN $23 THEN $9 ELSE avatar_url END, banner_url = CASE WHEN $23 THEN $10 ELSE banner_url END, emojis = $11, tags = $12, is_bot = $13, is_cat = $14, is_locked = $15,
-	is_explorable = $16, moved_to_uri = $17, also_known_as = $18, outbox = $19,
-	require_signin = $20, followers_only_before = $21, hidden_before = $22,
-	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
-	is_deleted = false, last_fetched_at = now(), updated_at = now()
-FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid, is_deleted AS was_gone FROM "user" WHERE id = $1 FOR UPDATE) before
-WHERE id = before_id RETURNING coalesce(moved_at = now(), false), (signin, narrowed, hid) IS DISTINCT FROM ($20::bool, $21::bigint, $22::bigint), was_gone`
-
-func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor) error {
-	if a.Emojis == nil {
-		a.Emojis = []string{}
-	}
-	if a.Tags == nil {
-		a.Tags = []string{}
-	}
-	policies, err := s.roles.Of(ctx, id)
-	if err != nil {
-		return err
-	}
-	var moved, guarded, back bool
-	err = tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
-		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox,
-		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia).Scan(&moved, &guarded, &back)
-	if err != nil {
-		return fmt.Errorf("update user: %w", err)
-	}
-	if back {
-		if err := s.log.Append(ctx, tx, "user.returned", id, id, goneData{Server: &a.ActorHost}); err != nil {
-			return err
-		}
-	}
-	if guarded {
-		if err := s.log.Append(ctx, tx, "user.guarded", id, id, nil); err != nil {
-			return err
-		}
-	}
-	if moved {
-		return s.log.Append(ctx, tx, "user.moved", id, id, nil)
-	}
-	return nil
+	return u
 }
 
 const sqlMoveTo = `UPDATE "user" SET moved_to_uri = $2, moved_at = $3, updated_at = $3 WHERE id = $1 AND moved_to_uri IS NULL AND host IS NULL`
@@ -360,48 +282,6 @@ func (s *Service) MoveTo(ctx context.Context, tx *pg.Tx, userID, uri string) err
 	return s.log.Append(ctx, tx, "user.moved", userID, userID, nil)
 }
 
-const (
-	sqlUpdateProfile = `UPDATE user_profile SET description = $2, followed_message = $3, fields = $4, birthday = $5, location = $6 WHERE user_id = $1`
-	sqlSaveKey       = `
-INSERT INTO user_publickey (key_id, user_id, pem) VALUES ($1, $2, $3)
-ON CONFLICT (key_id) DO UPDATE SET pem = excluded.pem, fetched_at = now() WHERE user_publickey.user_id = excluded.user_id`
-	sqlDropKeys  = `DELETE FROM user_publickey WHERE user_id = $1 AND key_id <> $2`
-	sqlSaveAlias = `
-INSERT INTO user_alias (uri, user_id) VALUES ($1, $2)
-ON CONFLICT (uri) DO UPDATE SET user_id = excluded.user_id, seen_at = now()`
-)
-
-func (s *Service) storeDetails(ctx context.Context, tx *pg.Tx, id string, a *actor, alias *string) error {
-	fields, err := json.Marshal(a.Fields)
-	if err != nil {
-		return err
-	}
-	if a.Fields == nil {
-		fields = []byte("[]")
-	}
-	if _, err := tx.Exec(ctx, sqlUpdateProfile, id, a.Summary, a.Followed, fields, a.Birthday, a.Location); err != nil {
-		return fmt.Errorf("update profile: %w", err)
-	}
-	if a.KeyID != "" {
-		tag, err := tx.Exec(ctx, sqlSaveKey, a.KeyID, id, a.KeyPEM)
-		if err != nil {
-			return fmt.Errorf("save key: %w", err)
-		}
-		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("%w: key %s is another account's", ErrConflict, a.KeyID)
-		}
-		if _, err := tx.Exec(ctx, sqlDropKeys, id, a.KeyID); err != nil {
-			return fmt.Errorf("drop old keys: %w", err)
-		}
-	}
-	if alias != nil {
-		if _, err := tx.Exec(ctx, sqlSaveAlias, *alias, id); err != nil {
-			return fmt.Errorf("save alias: %w", err)
-		}
-	}
-	return s.log.Append(ctx, tx, "user.updated", id, id, nil)
-}
-
 // Gone tells whether a failed fetch says that the object does not exist any
 // more.
 func Gone(err error) bool {
@@ -415,8 +295,9 @@ type goneData struct {
 }
 
 // The row is locked first: who finds it deleted already must not say so again.
+// An answer that was asked for before is older than this, and not written.
 const sqlDeleted = `
-UPDATE "user" SET is_deleted = true, updated_at = now()
+UPDATE "user" SET is_deleted = true, last_fetched_at = now(), updated_at = now()
 FROM (SELECT id AS before_id, is_deleted AS was_gone FROM "user" WHERE id = $1 AND host IS NOT NULL FOR UPDATE) before
 WHERE id = before_id RETURNING was_gone, actor_host`
 
@@ -452,8 +333,11 @@ func (s *Service) Revive(ctx context.Context, tx *pg.Tx, userID string) error {
 	return s.log.Append(ctx, tx, "user.updated", userID, userID, nil)
 }
 
+const sqlAskAgain = `UPDATE "user" SET last_fetched_at = NULL WHERE id = $1`
+
 // ApplyActor writes a profile that the actor itself sent. Its name and host
-// stay: those change only through Resolve.
+// stay: those change only through Resolve, which asks anew when the profile has
+// another name. One that was moved aside is left to Resolve altogether.
 func (s *Service) ApplyActor(ctx context.Context, tx *pg.Tx, userID string, o *ap.Object) error {
 	u, err := s.ByIDIn(ctx, tx, userID)
 	if err != nil {
@@ -466,8 +350,20 @@ func (s *Service) ApplyActor(ctx context.Context, tx *pg.Tx, userID string, o *a
 	if a.URI != *u.URI {
 		return ErrActor
 	}
-	if err := s.update(ctx, tx, userID, a); err != nil {
+	if u.aside() {
+		return nil
+	}
+	policies, err := s.roles.Of(ctx, userID)
+	if err != nil {
 		return err
+	}
+	if err := s.update(ctx, tx, userID, a, policies, nil); err != nil {
+		return err
+	}
+	if a.Username != u.Username {
+		if _, err := tx.Exec(ctx, sqlAskAgain, userID); err != nil {
+			return fmt.Errorf("update user: %w", err)
+		}
 	}
 	return s.storeDetails(ctx, tx, userID, a, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -37,6 +38,9 @@ type world struct {
 	subject map[string]string // acct asked for → subject answered
 	asked   map[string]int
 	delay   time.Duration
+	jitter  time.Duration                 // an answer takes up to this long, and may be old when it comes
+	silent  map[string]bool               // hosts whose WebFinger is out of order
+	held    map[string]chan chan struct{} // by URL: an answer is made, tells so, and leaves when it may
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,10 +63,24 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	resource := r.URL.Query().Get("resource")
 	self, known := w.fingers[resource+" at "+r.Host]
 	subject := w.subject[resource]
-	delay := w.delay
+	delay, silent := w.delay, w.silent[r.Host]
+	if w.jitter > 0 {
+		delay += rand.N(w.jitter)
+	}
+	hold := w.held[here]
+	delete(w.held, here)
 	w.mu.Unlock()
 	time.Sleep(delay)
+	if hold != nil {
+		leave := make(chan struct{})
+		hold <- leave
+		<-leave
+	}
 	switch {
+	case r.Method == http.MethodPost:
+		rw.WriteHeader(http.StatusAccepted)
+	case r.URL.Path == "/.well-known/webfinger" && silent:
+		rw.WriteHeader(http.StatusServiceUnavailable)
 	case r.URL.Path == "/.well-known/webfinger" && known:
 		if subject == "" {
 			subject = resource
@@ -105,8 +123,41 @@ func (w *world) finger(acct, at, id string) { w.fingers[acct+" at "+at] = id }
 // resolving needs no more than the database.
 func (w *world) server(dsn string, hosts ...string) *app.App {
 	w.t.Helper()
+	a := w.build(dsn, false, hosts)
+	if err := a.Prepare(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(a.Release)
+	return a
+}
+
+// running is such an Oven that also works.
+func (w *world) running(dsn string, hosts ...string) *app.App {
+	w.t.Helper()
+	a := w.build(dsn, true, hosts)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+	select {
+	case <-a.Ready():
+	case err := <-done:
+		done <- err
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) build(dsn string, workers bool, hosts []string) *app.App {
+	w.t.Helper()
 	ctx := w.t.Context()
-	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 30})
+	// Fewer connections than resolvers: none may need a second one while it waits.
+	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 12})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -128,14 +179,10 @@ func (w *world) server(dsn string, hosts ...string) *app.App {
 		w.t.Fatal(err)
 	}
 	a, err := app.New(ctx, app.Options{Mode: "test", Origin: "http://oven.example", Host: "oven.example", Hostname: "oven.example", Version: "test",
-		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, TestHosts: test, Log: slog.New(slog.DiscardHandler)})
+		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, TestHosts: test, Workers: workers, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := a.Prepare(ctx); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(a.Release)
 	return a
 }
 
@@ -340,6 +387,117 @@ func TestResolveRename(t *testing.T) {
 	now, err := a.Users.Refresh(t.Context(), "http://b.example/users/1")
 	if err != nil || now.ID != old.ID || now.Username != "violet" || rows(t, a, "true") != 1 {
 		t.Errorf("%+v (%v)", now, err)
+	}
+}
+
+// An answer that was made before a rename, or before the account was deleted,
+// and comes after: the newer one stays.
+func TestResolveOlderAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := "http://b.example/users/1"
+	w.actor(id, "bora")
+	dsn := pgtest.DSN(t)
+	one, two := w.server(dsn, "b.example"), w.server(dsn, "b.example")
+	u, err := one.Users.Resolve(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := func(meanwhile func()) *user.User {
+		t.Helper()
+		hold := make(chan chan struct{})
+		w.mu.Lock()
+		w.held = map[string]chan chan struct{}{id: hold}
+		w.mu.Unlock()
+		got := make(chan *user.User, 1)
+		go func() {
+			u, err := one.Users.Refresh(context.WithoutCancel(t.Context()), id)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- u
+		}()
+		leave := <-hold
+		meanwhile()
+		close(leave)
+		return <-got
+	}
+	now := late(func() {
+		w.actor(id, "violet")
+		if _, err := two.Users.Refresh(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	})
+	if now == nil || now.ID != u.ID || now.Username != "violet" {
+		t.Errorf("renamed back: %+v", now)
+	}
+	now = late(func() {
+		err := two.DB().Tx(t.Context(), func(tx *pg.Tx) error { return two.Users.MarkDeleted(t.Context(), tx, u.ID) })
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if now == nil || !now.IsDeleted {
+		t.Errorf("back from the dead: %+v", now)
+	}
+}
+
+// A host whose WebFinger does not answer for a moment renames nobody.
+func TestResolveSilentHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := "http://social.b.example/users/1"
+	w.actor(id, "bora")
+	w.finger("acct:bora@b.example", "b.example", id)
+	w.subject["acct:bora@social.b.example"] = "acct:bora@b.example"
+	a := w.server(pgtest.DSN(t), "b.example", "social.b.example")
+	if _, err := a.Users.Resolve(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"b.example", "social.b.example"} {
+		w.mu.Lock()
+		w.silent = map[string]bool{host: true}
+		w.mu.Unlock()
+		if u, err := a.Users.Refresh(t.Context(), id); err != nil || *u.Host != "b.example" {
+			t.Errorf("while %s is silent: %+v (%v)", host, u, err)
+		}
+	}
+	w.mu.Lock()
+	w.silent = nil
+	delete(w.fingers, "acct:bora@b.example at b.example") // it says no: that is an answer
+	w.mu.Unlock()
+	if u, err := a.Users.Refresh(t.Context(), id); err != nil || *u.Host != "social.b.example" {
+		t.Errorf("%+v (%v)", u, err)
+	}
+}
+
+// An account whose id has changed and whose key has not keeps its row; the id of
+// before still leads to it, and the journal has it.
+func TestResolveRehome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	was, is := "http://b.example/users/1", "http://b.example/ap/1"
+	w.actor(was, "bora")
+	a := w.server(pgtest.DSN(t), "b.example")
+	old, err := a.Users.Resolve(t.Context(), was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.docs[is] = strings.ReplaceAll(w.docs[was], was, is)
+	delete(w.docs, was)
+	w.finger("acct:bora@b.example", "b.example", is)
+	w.mu.Unlock()
+	now, err := a.Users.Resolve(t.Context(), is)
+	if err != nil || now.ID != old.ID || *now.URI != is || now.IsDeleted || rows(t, a, "true") != 1 {
+		t.Fatalf("%+v (%v)", now, err)
+	}
+	if u, err := a.Users.Resolve(t.Context(), was); err != nil || u.ID != old.ID {
+		t.Errorf("%+v (%v)", u, err)
+	}
+	var journal int
+	if err := a.DB().QueryRow(t.Context(), `SELECT count(*) FROM user_rebirth WHERE kept AND old_user_id = $1 AND old_uri = $2 AND new_uri = $3`, old.ID, was, is).Scan(&journal); err != nil || journal != 1 {
+		t.Errorf("%d lines in the journal (%v)", journal, err)
 	}
 }
 

@@ -1,0 +1,4 @@
+package db
+
+// Unhurried is unhurried, for tests.
+var Unhurried = unhurried
