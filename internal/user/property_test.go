@@ -570,3 +570,48 @@ func TestResolveRehomeElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// An account that tells of another name is asked when it is next met; one that
+// comes anew may have the key's address of the one before.
+func TestResolveAfterUpdate(t *testing.T) {
+	t.Parallel()
+	h := &heaven{world: newWorld(t), rnd: rand.New(rand.NewPCG(1, 0))}
+	for range 2 {
+		key, err := httpsig.GenerateRSA()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.keys = append(h.keys, key)
+	}
+	h.change(func() { h.add("bora", "b.example", "b.example") })
+	p := h.souls[0]
+	a := h.running(testsrv.Database(t).DSN(), "b.example")
+	old, err := a.Users.Resolve(t.Context(), p.id())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.change(func() { p.name = "violet" })
+	h.mu.Lock()
+	doc := h.docs[p.id()]
+	h.mu.Unlock()
+	h.tell([]*app.App{a}, p, fmt.Sprintf(`{"@context":"https://www.w3.org/ns/activitystreams","id":"http://b.example/u","type":"Update","actor":%q,"object":%s}`, p.id(), doc))
+	settled(t, a)
+	if u, err := a.Users.Resolve(t.Context(), p.id()); err != nil || u.ID != old.ID || u.Username != "violet" {
+		t.Errorf("%+v (%v)", u, err)
+	}
+	was := p.id() + "#main-key"
+	h.change(func() {
+		p.ghost, p.alive = true, false
+		p = h.add(p.name, p.host, p.server)
+	})
+	h.mu.Lock()
+	h.docs[p.id()] = strings.ReplaceAll(h.docs[p.id()], p.id()+"#main-key", was)
+	h.mu.Unlock()
+	u, err := a.Users.Resolve(t.Context(), p.id())
+	if err != nil || u.ID == old.ID {
+		t.Fatalf("%+v (%v)", u, err)
+	}
+	if k, err := a.Users.Key(t.Context(), was); err != nil || k.UserID != u.ID {
+		t.Errorf("%+v (%v)", k, err)
+	}
+}
