@@ -241,7 +241,7 @@ func (c *checker) has(table string, columns ...string) bool {
 // idOf is the expression that names a row of a table in a report: its id, or the
 // id of what it belongs to. Other columns may be secrets.
 func (c *checker) idOf(table, alias string) string {
-	for _, col := range []string{"id", "userId", "noteId", "user_id", "note_id"} {
+	for _, col := range []string{"id", "noteId", "userId", "note_id", "user_id"} {
 		if c.has(table, col) {
 			return alias + "." + quote(col) + "::text"
 		}

@@ -23,9 +23,13 @@ FROM pg_database d WHERE d.datname = current_database() AND d.datcollversion <> 
 	sqlMayCheckIndex = `SELECT has_function_privilege('%s.bt_index_check(regclass, boolean)', 'EXECUTE')`
 	sqlMayCheckHeap  = `SELECT has_function_privilege('%s.verify_heapam(regclass, boolean, boolean, text, bigint, bigint)', 'EXECUTE')`
 	sqlAmcheckSchema = `SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck'`
-	sqlCheckIndex    = `SELECT %s.bt_index_check(%d::oid::regclass, true)`
-	sqlCheckUnique   = `SELECT %s.bt_index_check(%d::oid::regclass, true, true)`
-	sqlCheckHeap     = `SELECT count(*) FROM %s.verify_heapam(%d::oid::regclass)`
+	sqlFiles         = `
+SELECT t.relname, i.relname, i.oid, x.indisunique FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid JOIN pg_am m ON m.oid = i.relam
+WHERE t.relnamespace = 'public'::regnamespace AND i.relkind = 'i' AND m.amname = 'btree' AND x.indisvalid AND x.indisready AND t.relpersistence = 'p'
+UNION ALL SELECT t.relname, '*', t.oid, false FROM pg_class t WHERE t.relnamespace = 'public'::regnamespace AND t.relkind = 'r' AND t.relpersistence = 'p' ORDER BY 1, 2`
+	sqlCheckIndex  = `SELECT %s.bt_index_check(%d::oid::regclass, true)`
+	sqlCheckUnique = `SELECT %s.bt_index_check(%d::oid::regclass, true, true)`
+	sqlCheckHeap   = `SELECT count(*) FROM %s.verify_heapam(%d::oid::regclass)`
 )
 
 // collations looks whether texts are still sorted as they were when the indexes
@@ -69,30 +73,36 @@ func (c *checker) structure(ctx context.Context, tx pgx.Tx, r *Report) error {
 		r.note("amcheck", "no right to use it: the insides of indexes were not looked at")
 		return nil
 	}
-	for _, t := range c.schema.Tables {
-		for _, x := range c.cat.indexes[t.Name] {
-			if x.Method != "btree" || !x.Valid {
-				continue
-			}
-			sql := sqlCheckIndex
-			if c.cat.version >= 170000 && x.Unique {
-				sql = sqlCheckUnique
-			}
-			where := t.Name + "." + x.Name
-			c.o.Progress(min(c.done, c.total), c.total, where)
-			f := Finding{Code: "index-corrupt", Where: where, Detail: "does not hold what the table holds", Repair: "REINDEX INDEX CONCURRENTLY " + quote(x.Name), Count: 1}
-			if err := c.inside(ctx, tx, r, f, fmt.Sprintf(sql, schema, x.OID)); err != nil {
-				return err
-			}
+	var files []file
+	var f file
+	if err := each(ctx, tx, sqlFiles, []any{&f.table, &f.index, &f.oid, &f.unique}, func() { files = append(files, f) }); err != nil {
+		return err
+	}
+	for _, x := range files {
+		f := Finding{Code: "index-corrupt", Where: x.table + "." + x.index, Detail: "does not hold what the table holds", Repair: "REINDEX INDEX CONCURRENTLY " + quote(x.index)}
+		sql := sqlCheckIndex
+		switch {
+		case x.index == "*" && !heap:
+			continue
+		case x.index == "*":
+			f = Finding{Code: "heap-corrupt", Where: x.table + ".*", Detail: "the table's file is damaged; restore a backup"}
+			sql = sqlCheckHeap
+		case c.cat.version >= 170000 && x.unique:
+			sql = sqlCheckUnique
 		}
-		if have := c.cat.tables[t.Name]; heap && have != nil {
-			f := Finding{Code: "heap-corrupt", Where: t.Name + ".*", Detail: "the table's file is damaged; restore a backup"}
-			if err := c.inside(ctx, tx, r, f, fmt.Sprintf(sqlCheckHeap, schema, have.oid)); err != nil {
-				return err
-			}
+		c.o.Progress(min(c.done, c.total), c.total, f.Where)
+		if err := c.inside(ctx, tx, r, f, fmt.Sprintf(sql, schema, x.oid)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// file is what amcheck looks into: an index, or with the index "*" the table.
+type file struct {
+	table, index string
+	oid          uint32
+	unique       bool
 }
 
 // inside runs one check of amcheck, which raises an error for what it finds in an
