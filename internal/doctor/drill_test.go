@@ -307,12 +307,11 @@ func either(where string) string {
 // key, found by counting the rows that are there with their copy.
 func copied(t *testing.T, tx pgx.Tx, table string, k mech.Key) bool {
 	t.Helper()
-	var cols, present []string
+	var present []string
 	for _, c := range k.Columns {
 		if !strings.Contains(c, "(") {
 			c = pgx.Identifier{c}.Sanitize()
 		}
-		cols = append(cols, c)
 		if !k.Nulls {
 			present = append(present, c+" IS NOT NULL")
 		}

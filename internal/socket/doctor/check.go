@@ -174,10 +174,14 @@ func (p plain) Error() string {
 // values of rows; the SQLSTATE stays.
 func Plain(err error) error {
 	var pe *pgconn.PgError
-	if !errors.As(err, &pe) {
-		return err
+	var scan pgx.ScanArgError
+	switch {
+	case errors.As(err, &pe):
+		return plain{pe.Code, pe.TableName}
+	case errors.As(err, &scan):
+		return fmt.Errorf("column %d has another type than it should", scan.ColumnIndex+1)
 	}
-	return plain{pe.Code, pe.TableName}
+	return err
 }
 
 // try runs a statement that may fail alone. What the database lacks becomes a

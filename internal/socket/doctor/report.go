@@ -14,9 +14,6 @@ type Note struct {
 	Says  string `json:"says"`
 }
 
-// maxIDs is how many ids of rows a finding names.
-const maxIDs = 100
-
 func (r *Report) find(f Finding) { r.Findings = append(r.Findings, f) }
 
 func (r *Report) note(where, says string) { r.Notes = append(r.Notes, Note{where, says}) }

@@ -104,7 +104,11 @@ func or(condition string) string {
 func (c *checker) rules(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if c.o.Host == "" && c.schema.Host != "" {
 		err := c.try(ctx, tx, r, "host", func(tx pgx.Tx) error {
-			err := tx.QueryRow(ctx, c.schema.Host).Scan(&c.o.Host)
+			var host *string
+			err := tx.QueryRow(ctx, c.schema.Host).Scan(&host)
+			if host != nil {
+				c.o.Host = *host
+			}
 			if pg.NoRows(err) {
 				return nil
 			}
