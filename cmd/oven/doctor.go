@@ -16,7 +16,8 @@ import (
 
 // doctorCmd looks after databases.
 type doctorCmd struct {
-	Check doctorCheckCmd `cmd:"" help:"Compare a database with what should hold in it. Reads only; works on a replica."`
+	Check   doctorCheckCmd   `cmd:"" help:"Compare a database with what should hold in it. Reads only; works on a replica."`
+	Explain doctorExplainCmd `cmd:"" help:"Say how missing keys and duplicates have probably come about, and what would make it certain."`
 }
 
 // patient is the database to look at.
@@ -102,6 +103,46 @@ func (d doctorCheckCmd) Run(ctx context.Context, c *cli) error {
 		}
 	}
 	if err == nil && len(report.Findings) > 0 {
+		return errFound
+	}
+	return err
+}
+
+type doctorExplainCmd struct{ patient }
+
+// Run implements oven doctor explain.
+func (d doctorExplainCmd) Run(ctx context.Context, c *cli) error {
+	conn, done, err := d.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	o, err := d.options()
+	if err != nil {
+		return err
+	}
+	list, err := doctor.Explain(ctx, conn, o)
+	if err != nil {
+		return err
+	}
+	if d.JSON {
+		err = printJSON(map[string]any{"explanations": list})
+	} else {
+		for _, a := range list {
+			detail := a.Confidence + ": " + strings.Join(a.Evidence, "; ")
+			if len(a.Instead) > 0 {
+				detail += "; or else " + strings.Join(a.Instead, ", ")
+			}
+			if a.Settle != "" {
+				detail += "; settled by: " + a.Settle
+			}
+			if len(a.IDs) > 0 {
+				detail += ": " + strings.Join(a.IDs, " ")
+			}
+			fmt.Println(a.Mechanism, a.Where, printable(detail, 6000), a.Count)
+		}
+	}
+	if err == nil && len(list) > 0 {
 		return errFound
 	}
 	return err

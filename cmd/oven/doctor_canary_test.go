@@ -166,7 +166,7 @@ func TestDoctorTellsNothingPrivate(t *testing.T) {
 					args = append(args, "--misskey", as)
 				}
 				code, out, text := oven(t, args...)
-				if code != 1 || len(out) < 1000 {
+				if code != 1 || len(out) < 100 {
 					t.Errorf("%s %v: exit %d with %d bytes: %s", name, args, code, len(out), text)
 				}
 				for _, form := range []string{word, hex.EncodeToString([]byte(word))} {
@@ -176,7 +176,7 @@ func TestDoctorTellsNothingPrivate(t *testing.T) {
 						}
 					}
 				}
-				if as != dsn && !strings.Contains(out, "unreadable") {
+				if as != dsn && command[0] == "check" && !strings.Contains(out, "unreadable") {
 					t.Errorf("%s %v: nothing was unreadable", name, args)
 				}
 			}
@@ -184,4 +184,6 @@ func TestDoctorTellsNothingPrivate(t *testing.T) {
 	}
 }
 
-func privateCommands() [][]string { return [][]string{{"check"}, {"check", "--json"}} }
+func privateCommands() [][]string {
+	return [][]string{{"check"}, {"check", "--json"}, {"explain"}, {"explain", "--json"}}
+}

@@ -360,6 +360,7 @@ func TestDrillRestores(t *testing.T) {
 			t.Fatal("the restore had no error")
 		}
 		expect(t, t.Name(), check(t, connect(t, to), true), nameLost+","+nameTwice)
+		explained(t, t.Name(), connect(t, to), true, "restore-went-on user.usernameLower,host medium", "rebirth user.usernameLower,host medium")
 	})
 	t.Run("a restore cut short", func(t *testing.T) {
 		t.Parallel()
@@ -392,6 +393,7 @@ func TestDrillRestores(t *testing.T) {
 		if got := codes(check(t, connect(t, to), true)); !slices.Equal(got, want) {
 			t.Errorf("besides %q\nmissing %q", without(got, want), without(want, got))
 		}
+		explained(t, t.Name(), connect(t, to), true, "restore-cut * high")
 	})
 	t.Run("an index whose building failed, then a dump that leaves it out", func(t *testing.T) {
 		t.Parallel()
@@ -406,11 +408,13 @@ func TestDrillRestores(t *testing.T) {
 			t.Fatal("the index was built")
 		}
 		expect(t, "the index", check(t, conn, true), "index-invalid user.usernameLower,host,"+nameTwice)
+		explained(t, "the index", conn, true, "build-failed user.usernameLower,host certain", "rebirth user.usernameLower,host medium")
 		path, to := dumped(t, dsn)
 		if err := restore(to, path, "--exit-on-error"); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, "the copy", check(t, connect(t, to), true), nameLost+","+nameTwice)
+		explained(t, "the copy", connect(t, to), true, "restore-went-on user.usernameLower,host medium", "rebirth user.usernameLower,host medium")
 	})
 	t.Run("a rebuild that failed", func(t *testing.T) {
 		t.Parallel()
@@ -424,6 +428,7 @@ func TestDrillRestores(t *testing.T) {
 			t.Fatal("the index was rebuilt")
 		}
 		expect(t, t.Name(), check(t, conn, true), "index-leftover user.IDX_5deb01ae162d1d70b80d064c27_ccnew,"+nameTwice)
+		explained(t, t.Name(), conn, true, "build-failed user.IDX_5deb01ae162d1d70b80d064c27_ccnew certain", "index-lied user.usernameLower,host medium")
 	})
 	t.Run("many resolve one account at a time, without the index", func(t *testing.T) {
 		t.Parallel()
@@ -439,6 +444,7 @@ func TestDrillRestores(t *testing.T) {
 		if n := len(r.Findings[1].IDs); n != 4 {
 			t.Errorf("%d ids are told: %v", n, r.Findings[1])
 		}
+		explained(t, t.Name(), conn, true, "restore-went-on user.usernameLower,host medium", "race user.usernameLower,host high", "race user.uri medium")
 	})
 }
 
