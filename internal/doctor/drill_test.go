@@ -134,6 +134,10 @@ UPDATE instance SET "notesCount" = "notesCount" + 1 WHERE host = '` + teahouse +
 ALTER TABLE note_reaction ADD CONSTRAINT later FOREIGN KEY ("noteId") REFERENCES note (id) ON DELETE CASCADE NOT VALID`, "reference-unproved note_reaction.noteId,orphan note_reaction.noteId"},
 		{"and no foreign key", `ALTER TABLE poll_vote DROP CONSTRAINT "FK_66d2bd2ee31d14bcc23069a89f8"; UPDATE poll_vote SET "userId" = 'gone' WHERE id = (SELECT min(id) FROM poll_vote)`,
 			"reference-missing poll_vote.userId,orphan poll_vote.userId"},
+		{"foreign keys that a later version dropped", `ALTER TABLE note DROP CONSTRAINT "FK_17cb3553c700a4985dff5a30ff5", DROP CONSTRAINT "FK_52ccc804d7c69037d558bac4c96"; INSERT INTO migrations ("timestamp", name) VALUES (1753868431598, 'RemoveNoteConstraints1753868431598');
+UPDATE note SET "renoteId" = 'gone' WHERE id = 'atv8zrbysf2t05vk'`, "dangling note.renoteId"},
+		{"a fork's table and column", `CREATE TABLE sweet (id text, note text); ALTER TABLE note ADD sweetness int`, ""},
+		{"tables of a version that has fewer", `DROP TABLE note_unread, promo_read, promo_note, user_memo, bubble_game_record; ALTER TABLE meta DROP "proxyAccountId"; ALTER TABLE note DROP "clippedCount", DROP "renoteCount"`, ""},
 		{"a note that mentions nobody", `UPDATE note SET mentions = array_append(mentions, 'gone') WHERE id = 'atv8zrbysf2t05vk'`, "dangling note.mentions"},
 		{"a letter to nobody", `UPDATE note SET "visibleUserIds" = '{gone}' WHERE id = 'atv8zrbysf2t05vk'`, "dangling note.visibleUserIds"},
 		{"a thread that is gone", `UPDATE note_thread_muting SET "threadId" = 'gone' WHERE id = (SELECT min(id) FROM note_thread_muting)`, "dangling note_thread_muting.threadId"},

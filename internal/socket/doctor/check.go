@@ -29,6 +29,7 @@ type checker struct {
 	schema *Schema
 	o      Options
 	cat    *catalogue
+	names  []string // of the migrations that ran
 	done   int
 	total  int
 }
@@ -65,7 +66,9 @@ func Check(ctx context.Context, src Source, s *Schema, o Options) (*Report, erro
 		c.o.Progress = func(int, int, string) {}
 	}
 	err := c.group(ctx, &Report{}, group{"catalogue", func(ctx context.Context, tx pgx.Tx, _ *Report) (err error) {
-		c.cat, err = readCatalogue(ctx, tx)
+		if c.cat, err = readCatalogue(ctx, tx); err == nil {
+			c.names, err = c.ran(ctx, tx)
+		}
 		return err
 	}})
 	if err != nil {

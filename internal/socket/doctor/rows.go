@@ -38,10 +38,10 @@ func (c *checker) orphans(ctx context.Context, tx pgx.Tx, r *Report) error {
 			}
 			f := Finding{Code: "orphan", Where: t.Name + "." + ref.Column, Detail: "rows that belong to a " + ref.Table + " which is not there"}
 			sql := fmt.Sprintf(sqlOrphans, c.idOf(t.Name, "t"), quote(t.Name), quote(ref.Column), quote(ref.Table), quote(ref.To), quote(ref.Column))
-			switch ref.Kind {
-			case Soft:
+			switch {
+			case ref.Kind == Soft, ref.dropped(c.names):
 				f.Code, f.Detail = "dangling", "rows that name a "+ref.Table+" which is not there"
-			case Array:
+			case ref.Kind == Array:
 				f.Code, f.Detail = "dangling", "rows that list a "+ref.Table+" which is not there"
 				sql = fmt.Sprintf(sqlDangling, c.idOf(t.Name, "t"), quote(t.Name), quote(ref.Column), quote(ref.Table), quote(ref.To))
 			}
