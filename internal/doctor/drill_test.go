@@ -15,6 +15,7 @@ import (
 	"buttersc.one/oven/internal/doctor"
 	"buttersc.one/oven/internal/lib/pgserver/pgtest"
 	mech "buttersc.one/oven/internal/socket/doctor"
+	"buttersc.one/oven/internal/testsrv"
 )
 
 // The drill: every way known in which a server's database goes wrong is done to
@@ -476,4 +477,27 @@ func resolveTogether(t *testing.T, dsn string, n int) {
 		}()
 	}
 	done.Wait()
+}
+
+// Two rows of one name are one account twice, or two accounts: which is told.
+func TestTwoUrisOneName(t *testing.T) {
+	t.Parallel()
+	pool, err := testsrv.Database(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Release()
+	exec1(t, pool.Conn(), people)
+	exec1(t, pool.Conn(), `ALTER TABLE "user" DROP CONSTRAINT user_username_lower_host_key, DROP CONSTRAINT user_uri_key`)
+	exec1(t, pool.Conn(), ovenTwin)
+	for says, sql := range map[string]string{
+		"in 1 of them they differ in uri": `SELECT 1`,
+		"in 0 of them they differ in uri": `UPDATE "user" SET uri = 'https://far.example/carol' WHERE username_lower = 'carol'`,
+	} {
+		exec1(t, pool.Conn(), sql)
+		if r := check(t, pool.Conn(), false); !strings.Contains(lines(r), says) {
+			t.Errorf("%s is not told:\n%s", says, lines(r))
+		}
+		exec1(t, pool.Conn(), `UPDATE "user" SET uri = 'https://far.example/carol/2' WHERE id = 'carol2'`)
+	}
 }

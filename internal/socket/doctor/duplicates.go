@@ -14,7 +14,8 @@ const (
 	// One line a group, the first hundred of them, with how many there are in all.
 	// The order of what is counted never leaves the database.
 	sqlDuplicates = `
-SELECT n, count(*) OVER (), sum(n) OVER ()::bigint FROM (SELECT count(*) AS n, min(%s COLLATE "C") AS first FROM %s t WHERE %s GROUP BY %s HAVING count(*) > 1) g
+SELECT n, count(*) OVER (), sum(n) OVER ()::bigint, count(*) FILTER (WHERE differ) OVER ()
+FROM (SELECT count(*) AS n, min(%s COLLATE "C") AS first, min(%s) IS DISTINCT FROM max(%s) AS differ FROM %s t WHERE %s GROUP BY %s HAVING count(*) > 1) g
 ORDER BY g.first, n LIMIT 1`
 	sqlDuplicateIDs = `
 SELECT %[1]s, 0::bigint FROM %[2]s t JOIN (SELECT %[5]s FROM %[2]s t WHERE %[3]s GROUP BY %[4]s HAVING count(*) > 1 ORDER BY min(%[1]s COLLATE "C") LIMIT 100) g
@@ -46,8 +47,12 @@ func (c *checker) duplicates(ctx context.Context, tx pgx.Tx, r *Report) error {
 func (c *checker) duplicate(ctx context.Context, tx pgx.Tx, r *Report, table string, k Key) error {
 	p := k.parts()
 	id := c.idOf(table, "t")
-	var n, groups, rows int64
-	err := tx.QueryRow(ctx, fmt.Sprintf(sqlDuplicates, id, quote(table), p.where, p.by)).Scan(&n, &groups, &rows)
+	var n, groups, rows, differ int64
+	beside := "0"
+	if k.Beside != "" && c.has(table, k.Beside) {
+		beside = "t." + quote(k.Beside)
+	}
+	err := tx.QueryRow(ctx, fmt.Sprintf(sqlDuplicates, id, beside, beside, quote(table), p.where, p.by)).Scan(&n, &groups, &rows, &differ)
 	if pg.NoRows(err) {
 		return nil
 	}
@@ -58,6 +63,9 @@ func (c *checker) duplicate(ctx context.Context, tx pgx.Tx, r *Report, table str
 		Detail: fmt.Sprintf("%d keys are shared by %d rows, %d more than there should be", groups, rows, rows-groups)}
 	if k.Wanted {
 		f.Detail += " (no index asks for it, but it names one thing)"
+	}
+	if beside != "0" {
+		f.Detail += fmt.Sprintf("; in %d of them they differ in %s", differ, k.Beside)
 	}
 	if id != "NULL::text" {
 		if _, f.IDs, err = sample(ctx, tx, fmt.Sprintf(sqlDuplicateIDs, id, quote(table), p.where, p.by, p.named, p.on)); err != nil {

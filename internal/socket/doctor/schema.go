@@ -38,6 +38,7 @@ type Key struct {
 	Where   string   // "" = all rows
 	Nulls   bool     // two rows with NULL in the same place are the same
 	Guarded bool     // and the index must know that
+	Beside  string   // a column that tells whether rows that share the key are one thing twice, or two; "" = none
 	Wanted  bool     // unique by its meaning only: there is no index to look for
 }
 
@@ -80,8 +81,8 @@ type Enum struct {
 //
 //	table NAME                    what follows is of this table
 //	columns A B … | columns *     all columns it is known to have; * = not compared
-//	key A B [nulls] [guarded] [where CONDITION]     unique
-//	want A B [nulls]              unique by its meaning, without an index
+//	key A B [nulls] [guarded] [beside C] [where CONDITION]     unique
+//	want A B [nulls] [beside C]   unique by its meaning, without an index
 //	ref A TABLE.B [until NAME]    a foreign key; until a migration whose name begins so
 //	soft A TABLE.B                a reference without one
 //	array A TABLE.B               many of them in a column
@@ -191,8 +192,14 @@ func parseKey(text string, wanted bool) Key {
 	k := Key{Wanted: wanted}
 	columns, where, _ := strings.Cut(text, " where ")
 	k.Where = where
-	for _, c := range strings.Fields(columns) {
+	words := strings.Fields(columns)
+	for i, c := range words {
+		if i > 0 && words[i-1] == "beside" {
+			k.Beside = c
+			continue
+		}
 		switch c {
+		case "beside":
 		case "nulls":
 			k.Nulls = true
 		case "guarded":

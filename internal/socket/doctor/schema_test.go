@@ -16,7 +16,7 @@ enum grain rye oat
 table loaf
   columns id name
   columns baker_id
-  key name baker_id nulls guarded where baker_id > 0
+  key name baker_id nulls guarded beside town where baker_id > 0
   want name
   ref baker_id baker.id until Dropped
   array seeds seed.id
@@ -31,7 +31,7 @@ table loaf
 	if loaf == nil || len(loaf.Columns) != 3 || len(loaf.Keys) != 2 || s.Must[0] != "loaf.id" || s.Enums[0].Name != "grain" || len(s.Enums[0].Values) != 2 {
 		t.Fatalf("%+v %+v", s, loaf)
 	}
-	if k := loaf.Keys[0]; len(k.Columns) != 2 || !k.Nulls || !k.Guarded || k.Where != "baker_id > 0" || k.Wanted || !loaf.Keys[1].Wanted {
+	if k := loaf.Keys[0]; len(k.Columns) != 2 || !k.Nulls || !k.Guarded || k.Beside != "town" || k.Where != "baker_id > 0" || k.Wanted || !loaf.Keys[1].Wanted {
 		t.Errorf("keys: %+v", loaf.Keys)
 	}
 	if r := loaf.Refs; r[0] != (doctor.Ref{Column: "baker_id", Table: "baker", To: "id", Until: "Dropped"}) || r[1].Kind != doctor.Array {
