@@ -104,3 +104,20 @@ func Fingerprint() string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// Newest is the number of the newest migration.
+func Newest() (int64, error) {
+	entries, err := files.ReadDir("migrations")
+	if err != nil {
+		return 0, err
+	}
+	newest := int64(riverVersion)
+	for _, e := range entries {
+		n, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			return 0, err
+		}
+		newest = max(newest, n)
+	}
+	return newest, nil
+}

@@ -17,7 +17,7 @@ func TestFaultsAreTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	declared := map[string]bool{}
-	for _, root := range []string{".", "../test"} {
+	for _, root := range []string{".", "../cmd", "../test"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 				return err

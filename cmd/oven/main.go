@@ -36,6 +36,7 @@ type cli struct {
 	User      userCmd      `cmd:"" help:"Accounts of this server."`
 	Emoji     emojiCmd     `cmd:"" help:"Custom emoji of this server."`
 	Delivery  deliveryCmd  `cmd:"" help:"Deliveries to other servers."`
+	Doctor    doctorCmd    `cmd:"" help:"What is wrong in a database, Oven's own or a Misskey server's."`
 	Endpoints endpointsCmd `cmd:"" help:"List the API's endpoints and where each is written."`
 	Events    eventsCmd    `cmd:"" help:"List events and who listens, and the readers of the change log."`
 }

@@ -88,3 +88,21 @@ func executable(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
+
+// Tool is the path of a program that PostgreSQL's server brings along, such as
+// pg_dump, of the newest version installed.
+func Tool(name string) (string, error) {
+	p, err := newestOf(places(), 0)
+	if err != nil {
+		return "", err
+	}
+	at, err := filepath.EvalSymlinks(p.postgres) // only some are linked to where PATH leads
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(at), name)
+	if !executable(path) {
+		return "", fmt.Errorf("pgserver: %s is not installed beside %s", name, at)
+	}
+	return path, nil
+}

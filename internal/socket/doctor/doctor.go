@@ -1,6 +1,8 @@
-// Package doctor is in charge of looking after the database's health. For now
-// that is the check at start: the keys that guard identity must be there, be
-// unique and be valid, or nothing from other servers is taken in.
+// Package doctor is in charge of looking after the database's health. At start,
+// the keys that guard identity must be there, be unique and be valid, or nothing
+// from other servers is taken in (CheckIdentity). On demand, a whole database is
+// compared with the description of what should hold in it (Check), Oven's or any
+// other. It knows no table by name but those of identity.
 package doctor
 
 import (
@@ -14,10 +16,12 @@ import (
 
 // Finding is something that is wrong.
 type Finding struct {
-	Code   string // stable, such as "index-missing"
-	Where  string // table and index
-	Detail string
-	Repair string // the statement that would repair it, once duplicates are gone
+	Code   string   `json:"code"`             // stable, such as "index-missing"
+	Where  string   `json:"where"`            // table and index, or table.column
+	Detail string   `json:"detail,omitempty"` // words and numbers, nothing that people wrote
+	Repair string   `json:"repair,omitempty"` // the statement that would repair it, once duplicates are gone
+	Count  int64    `json:"count"`            // rows, groups of rows or objects it is about
+	IDs    []string `json:"ids,omitempty"`    // of the first rows
 }
 
 // identity are the keys on which it rests that one actor is one row, one

@@ -64,7 +64,7 @@ UNION ALL
 SELECT 'index', t.name, i.relname, CASE WHEN x.indisunique THEN 'UNIQUE' ELSE '' END, '', '', pg_get_indexdef(x.indexrelid), x.indisvalid, x.indisready AND x.indislive
 FROM t JOIN pg_index x ON x.indrelid = t.oid JOIN pg_class i ON i.oid = x.indexrelid`
 
-func readThings(ctx context.Context, db *pg.DB) ([]thing, error) {
+func readThings(ctx context.Context, db pg.Q) ([]thing, error) {
 	rows, err := db.Query(ctx, sqlManifest)
 	if err != nil {
 		return nil, fmt.Errorf("read catalogue: %w", err)
@@ -85,7 +85,7 @@ func readThings(ctx context.Context, db *pg.DB) ([]thing, error) {
 }
 
 // Manifest describes the database as it stands, in the form that is embedded.
-func Manifest(ctx context.Context, db *pg.DB) (string, error) {
+func Manifest(ctx context.Context, db pg.Q) (string, error) {
 	list, err := readThings(ctx, db)
 	if err != nil {
 		return "", err
@@ -133,7 +133,7 @@ func (f Finding) Kind() string {
 // CheckSchema compares the whole schema with the catalogue: tables, columns,
 // constraints and indexes, and the collations by which texts are sorted. What
 // the database has besides is told as well (Information).
-func CheckSchema(ctx context.Context, db *pg.DB) ([]Finding, error) {
+func CheckSchema(ctx context.Context, db pg.Q) ([]Finding, error) {
 	want, err := wanted()
 	if err != nil {
 		return nil, err
@@ -322,7 +322,7 @@ SELECT current_database()::text, datcollversion, pg_database_collation_actual_ve
 WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid)`
 )
 
-func collations(ctx context.Context, db *pg.DB) (out []Finding, err error) {
+func collations(ctx context.Context, db pg.Q) (out []Finding, err error) {
 	for _, of := range []struct{ sql, what, begin, end string }{
 		{sqlDatabaseVersion, "DATABASE", "REINDEX DATABASE ", ""},
 		{sqlCollationVersions, "COLLATION", "REINDEX SCHEMA public", "-"},
