@@ -80,6 +80,21 @@ func migrateRiver(ctx context.Context, db *pg.DB) error {
 	return err
 }
 
+// Newest is the number of the last migration.
+func Newest() (n int64) {
+	entries, err := files.ReadDir("migrations")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		v, err := goose.NumericComponent(e.Name())
+		if err == nil {
+			n = max(n, v)
+		}
+	}
+	return n
+}
+
 // Fingerprint names the migrations' contents, for templates of databases.
 func Fingerprint() string {
 	h := sha256.New()

@@ -36,6 +36,8 @@ type cli struct {
 	User      userCmd      `cmd:"" help:"Accounts of this server."`
 	Emoji     emojiCmd     `cmd:"" help:"Custom emoji of this server."`
 	Delivery  deliveryCmd  `cmd:"" help:"Deliveries to other servers."`
+	Backup    backupCmd    `cmd:"" help:"Back up this server, and prove that backups are good."`
+	Restore   restoreCmd   `cmd:"" help:"Restore a backup into an empty data directory and database."`
 	Endpoints endpointsCmd `cmd:"" help:"List the API's endpoints and where each is written."`
 	Events    eventsCmd    `cmd:"" help:"List events and who listens, and the readers of the change log."`
 }
