@@ -48,7 +48,11 @@ type Order struct {
 	To         Recipients // empty: not encrypted
 	Keep       Keep
 	WithoutKey bool // leave the secret key out of an encrypted backup, too
+	Known      bool // refuse a place that is empty although backups were made there
 }
+
+// errVanished says that a place has nothing in it and should have.
+var errVanished = errors.New("backups were made there and none are: is it mounted? If it was emptied on purpose, make one by hand: oven backup")
 
 // Result is what was done.
 type Result struct {
@@ -93,7 +97,7 @@ func (s *Source) Make(ctx context.Context, o Order) (_ *Result, err error) {
 	}
 	r.Encrypted = v.encrypts()
 	_, r.HasKey = r.Parts[secretName]
-	if r.Removed, err = clean(ctx, v, o.Keep, ""); err != nil {
+	if r.Removed, err = clean(ctx, v, o.Keep); err != nil {
 		return nil, fmt.Errorf("the backup %s was made; removing old ones failed: %w", r.ID, err)
 	}
 	if _, err := sweep(ctx, v); err != nil {
@@ -126,10 +130,18 @@ func (s *Source) make(ctx context.Context, v *vault, o Order) (*Manifest, error)
 	if v.encrypts() && s.Box == nil {
 		return nil, fmt.Errorf("backup: the secret key %s is missing", s.SecretKeyFile)
 	}
+	if o.Known {
+		if err := s.checkVanished(ctx, o.Place); err != nil {
+			return nil, err
+		}
+	}
 	if err := claim(ctx, v, m.Server); err != nil {
 		return nil, err
 	}
-	if _, err := clean(ctx, v, Keep{}, ""); err != nil {
+	if err := v.tidy(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := clean(ctx, v, Keep{}); err != nil {
 		return nil, err
 	}
 	// Most of the files first: the database must not hold a snapshot while they travel.
@@ -190,6 +202,27 @@ func (s *Source) make(ctx context.Context, v *vault, o Order) (*Manifest, error)
 		s.Log.Warn("what the place has cannot be remembered", "err", err)
 	}
 	return m, nil
+}
+
+const sqlWasThere = `SELECT EXISTS (SELECT FROM backup_run WHERE kind = 'backup' AND error = '' AND place = $1)`
+
+// checkVanished finds that a disk is not mounted, before its mount point is filled.
+func (s *Source) checkVanished(ctx context.Context, p Place) error {
+	f, err := p.open(ctx, ownerName)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, errNone) {
+		return err
+	}
+	var was bool
+	if err := s.DB.QueryRow(ctx, sqlWasThere, p.String()).Scan(&was); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if was {
+		return fmt.Errorf("%s: %w", p, errVanished)
+	}
+	return nil
 }
 
 // takeDatabase dumps and sums the database as it is at one moment, and finds the

@@ -44,7 +44,6 @@ func openFolder(dir string, make bool) (*folder, error) {
 
 func (f *folder) String() string { return f.dir }
 
-// lock also throws away what writers that were killed left half.
 func (f *folder) lock(context.Context) (func(), error) {
 	file, err := f.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -57,18 +56,21 @@ func (f *folder) lock(context.Context) (func(), error) {
 		}
 		return nil, fmt.Errorf("backup: lock %s: %w", f.dir, err)
 	}
-	if err := f.root.RemoveAll(tempDir); err == nil {
-		err = f.root.Mkdir(tempDir, 0o700)
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
+	return func() { _ = file.Close() }, nil
+}
+
+func (f *folder) tidy(context.Context) error {
+	if err := f.root.RemoveAll(tempDir); err != nil {
+		return fmt.Errorf("backup: %w", err)
 	}
-	_ = file.Close()
-	return nil, fmt.Errorf("backup: %s cannot be written: %w", f.dir, err)
+	return nil
 }
 
 func (f *folder) put(ctx context.Context, name string, r io.Reader, _ int64) (n int64, err error) {
 	temp := path.Join(tempDir, rand.Text())
+	if err := f.mkdir(tempDir); err != nil {
+		return 0, fmt.Errorf("backup: %w", err)
+	}
 	file, err := f.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("backup: %w", err)
@@ -191,10 +193,8 @@ func (f *folder) remove(_ context.Context, name string) error {
 	if err := f.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("backup: %w", err)
 	}
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if f.root.Remove(dir) != nil {
-			break
-		}
+	for dir := path.Dir(name); dir != "." && f.root.Remove(dir) == nil; {
+		dir = path.Dir(dir)
 	}
 	return nil
 }

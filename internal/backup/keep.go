@@ -54,7 +54,7 @@ func (k Keep) goes(all []Info) []Info {
 // clean removes what runs that were ended left half, then the backups that need not
 // stay, then the objects that none of the others names. Whoever calls it holds the
 // place's lock. It may be ended anywhere: a manifest goes before what it names.
-func clean(ctx context.Context, p Place, k Keep, except string) (removed []string, err error) {
+func clean(ctx context.Context, p Place, k Keep) (removed []string, err error) {
 	all, err := List(ctx, p)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,6 @@ func clean(ctx context.Context, p Place, k Keep, except string) (removed []strin
 	var complete []Info
 	for _, b := range all {
 		switch {
-		case b.ID == except:
 		case b.Complete:
 			complete = append(complete, b)
 		default:

@@ -91,6 +91,7 @@ func TestClean(t *testing.T) {
 	half := filepath.Join(w.dir, "backups", "20260101T000000.000Z-aaaaaa")
 	must(t, os.MkdirAll(half, 0o700))
 	must(t, os.WriteFile(filepath.Join(half, "database.dump"), []byte("half"), 0o600))
+	must(t, os.MkdirAll(filepath.Join(w.dir, ".temp"), 0o700))
 	must(t, os.WriteFile(filepath.Join(w.dir, ".temp", "X"), []byte("half"), 0o600))
 	must(t, os.MkdirAll(filepath.Join(w.dir, "objects", "00"), 0o700))
 	must(t, os.WriteFile(filepath.Join(w.dir, "objects", "00", "00aa"), []byte("nobody's"), 0o600))

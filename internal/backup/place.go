@@ -38,6 +38,9 @@ type Place interface {
 	remove(ctx context.Context, name string) error
 	// lock keeps others out of the place as far as it can; ErrBusy.
 	lock(ctx context.Context) (release func(), err error)
+	// tidy throws away what writers that were killed left half. Only whoever holds the
+	// lock may, and only in a place of this server's.
+	tidy(ctx context.Context) error
 	// String is the address, without secrets.
 	String() string
 }

@@ -77,13 +77,23 @@ func (b *bucket) lock(ctx context.Context) (func(), error) {
 	if !ok {
 		return nil, fmt.Errorf("backup: there is no bucket %q", b.name)
 	}
-	// What was killed left parts behind that nobody lists.
-	for u := range b.c.ListIncompleteUploads(ctx, b.name, b.prefix, true) {
-		if u.Err == nil {
-			_ = b.c.RemoveIncompleteUpload(ctx, b.name, u.Key)
+	return func() {}, nil
+}
+
+// tidy ends uploads that were cut off, whose parts nobody lists and somebody pays.
+func (b *bucket) tidy(ctx context.Context) error {
+	for _, dir := range []string{backupsDir, objectsDir} {
+		for u := range b.c.ListIncompleteUploads(ctx, b.name, b.prefix+dir, true) {
+			err := u.Err
+			if err == nil {
+				err = b.c.RemoveIncompleteUpload(ctx, b.name, u.Key)
+			}
+			if err != nil && minio.ToErrorResponse(err).Code != minio.NoSuchUpload { // ended meanwhile
+				return b.fail("end what was cut off", err)
+			}
 		}
 	}
-	return func() {}, nil
+	return nil
 }
 
 func (b *bucket) put(ctx context.Context, name string, r io.Reader, size int64) (int64, error) {

@@ -95,7 +95,7 @@ func (s *Service) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.Make(ctx, Order{Place: place, To: s.Recipients, Keep: s.Keep})
+	r, err := s.Make(ctx, Order{Place: place, To: s.Recipients, Keep: s.Keep, Known: true})
 	switch {
 	case errors.Is(err, ErrBusy):
 		return nil

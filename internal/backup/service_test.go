@@ -1,7 +1,9 @@
 package backup_test
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,16 +56,26 @@ func TestScheduled(t *testing.T) {
 	if testsrv.Dig(st, "lastProvenRestore", "backupId") == nil || testsrv.Dig(st, "lastProvenRestore", "backupId") != testsrv.Dig(st, "lastGoodBackup", "backupId") {
 		t.Errorf("%v", st)
 	}
-	flip(t, filepath.Join(dir, "oven.json"))
-	w.s.DB.Exec(t.Context(), "UPDATE backup_run SET began_at = began_at - interval '30 days'") //nolint:errcheck // looked at below
-	must(t, w.s.App.Backups.Work(t.Context()))
-	must(t, w.s.App.Backups.Work(t.Context()))
-	if n := w.s.Count(t, "SELECT count(*) FROM backup_run WHERE error <> ''"); n == 0 {
-		t.Error("a failure is not told")
+	w.s.Guest().Post(t, "oven/clock", m{"offsetMs": 0})
+	// The disk is not mounted: nothing is written below its mount point.
+	must(t, os.Rename(dir, dir+".away"))
+	_, err = w.s.DB.Exec(t.Context(), "UPDATE backup_run SET began_at = began_at - interval '30 days'")
+	must(t, err)
+	eventually(t, "a failure", func() bool {
+		must(t, w.s.App.Backups.Work(t.Context()))
+		return w.s.Count(t, "SELECT count(*) FROM backup_run WHERE error <> ''") > 0
+	})
+	if said, _ := testsrv.Dig(status(), "runs", 0, "error").(string); !strings.Contains(said, "is it mounted?") {
+		t.Errorf("%v", said)
 	}
-	if testsrv.Dig(status(), "runs", 0, "error") == "" {
-		t.Errorf("%v", status())
+	if left, err := filepath.Glob(filepath.Join(dir, "[^.]*")); err != nil || len(left) > 0 {
+		t.Errorf("written: %v %v", left, err)
 	}
+	must(t, w.s.App.Backups.Work(t.Context()))
+	if n := w.s.Count(t, "SELECT count(*) FROM backup_run WHERE error <> ''"); n != 1 {
+		t.Errorf("tried again at once: %d failures", n)
+	}
+	w.make(backup.Order{Place: w.open(dir)})
 }
 
 // Two at once: one works, the other says so.
