@@ -74,17 +74,27 @@ func (b backupMakeCmd) Run(ctx context.Context, c *cli) error {
 		o.log.Warn("the secret key is not in this backup: keep a copy of it elsewhere; without it nobody's token and no actor's key in the backup can be read", "file", o.cfg.SecretKeyFile)
 	}
 	if b.JSON {
-		return printJSON(r)
+		err = printJSON(r)
+	} else {
+		fmt.Printf("%s %d tables, %d files (%s), %s added to %s\n", r.ID, len(r.Tables), r.Files, size(r.FileBytes), size(r.AddedBytes), order.Place)
+		for _, id := range r.Removed {
+			fmt.Println("removed", id)
+		}
 	}
-	fmt.Printf("%s %d tables, %d files (%s), %s added to %s\n", r.ID, len(r.Tables), r.Files, size(r.FileBytes), size(r.AddedBytes), order.Place)
-	for _, id := range r.Removed {
-		fmt.Println("removed", id)
+	return left(err, b.JSON, r.Left)
+}
+
+// left ends a command with exit code 1 when something is left for a person.
+func left(err error, told bool, list []string) error {
+	if err != nil || len(list) == 0 {
+		return err
 	}
-	if r.Missing > 0 {
-		fmt.Printf("%d files that the database knows are missing on this server\n", r.Missing)
-		return errFound
+	if !told {
+		for _, l := range list {
+			fmt.Println("left to do:", l)
+		}
 	}
-	return nil
+	return errFound
 }
 
 func size(n int64) string {
@@ -218,7 +228,11 @@ func (c *cli) known(ctx context.Context, cfg *config.Config) (*opened, error) {
 			return nil, nil //nolint:nilerr // no server has run here
 		}
 	}
-	return c.attachAsItIs(ctx)
+	o, err := c.attachAsItIs(ctx)
+	if errors.Is(err, backup.ErrUnfinished) {
+		return nil, nil
+	}
+	return o, err
 }
 
 type restoreCmd struct {
@@ -272,16 +286,13 @@ func (r restoreCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
+	if cfg.URL != "" && cfg.URL != done.Server {
+		done.Left = append(done.Left, "the settings say that this server is "+cfg.URL+", and it is "+done.Server+": set url (OVEN_URL) before it is started")
+	}
 	if r.JSON {
 		err = printJSON(done)
 	} else {
 		fmt.Printf("restored %s of %s: %d tables and %d files are what they were\n", done.ID, done.Server, len(done.Tables), done.Files)
-		for _, l := range done.Left {
-			fmt.Println("left to do:", l)
-		}
 	}
-	if err == nil && len(done.Left) > 0 {
-		return errFound
-	}
-	return err
+	return left(err, r.JSON, done.Left)
 }

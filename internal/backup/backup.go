@@ -60,6 +60,7 @@ type Result struct {
 	Encrypted bool     `json:"encrypted"`
 	HasKey    bool     `json:"hasKey"`  // the secret key is in it
 	Removed   []string `json:"removed"` // backups that need not stay any more
+	Left      []string `json:"left"`    // what a person has to see to
 }
 
 func (s *Source) direct() string {
@@ -81,8 +82,12 @@ func (s *Source) Make(ctx context.Context, o Order) (_ *Result, err error) {
 	}
 	defer lock.Release()
 	began := time.Now()
-	r := &Result{}
-	defer func() { err = errors.Join(err, s.record(ctx, kindBackup, o.Place, began, r, err)) }()
+	r := &Result{Removed: []string{}, Left: []string{}}
+	defer func() {
+		if ctx.Err() == nil { // who was told to end has not failed
+			err = errors.Join(err, s.record(ctx, kindBackup, o.Place, began, r, err))
+		}
+	}()
 	v, err := newVault(o.Place, o.To, nil)
 	if err != nil {
 		return nil, err
@@ -97,11 +102,18 @@ func (s *Source) Make(ctx context.Context, o Order) (_ *Result, err error) {
 	}
 	r.Encrypted = v.encrypts()
 	_, r.HasKey = r.Parts[secretName]
-	if r.Removed, err = clean(ctx, v, o.Keep); err != nil {
-		return nil, fmt.Errorf("the backup %s was made; removing old ones failed: %w", r.ID, err)
+	if r.Missing > 0 {
+		r.Left = append(r.Left, fmt.Sprintf("%d files that the database knows are missing on this server", r.Missing))
 	}
-	if _, err := sweep(ctx, v); err != nil {
-		return nil, fmt.Errorf("the backup %s was made; removing old files failed: %w", r.ID, err)
+	// The backup is made, whatever becomes of the old ones.
+	removed, err := clean(ctx, v, o.Keep)
+	if err == nil {
+		_, err = sweep(ctx, v)
+	}
+	r.Removed = append(r.Removed, removed...)
+	if err != nil {
+		s.Log.Error("old backups could not be removed", "place", v.String(), "err", err)
+		r.Left = append(r.Left, "old backups or their files could not be removed: "+err.Error())
 	}
 	return r, nil
 }

@@ -113,6 +113,14 @@ func TestClean(t *testing.T) {
 		}
 	}
 	must(t, w.verify())
+	// A list that cannot be trusted has nothing removed by it; the new backup counts.
+	lists, err := filepath.Glob(filepath.Join(w.dir, "backups", "*", "objects"))
+	must(t, err)
+	undo := flip(t, lists[0])
+	if r := w.make(backup.Order{}); len(r.Left) != 1 || !strings.Contains(r.Left[0], "could not be removed") {
+		t.Errorf("left: %q", r.Left)
+	}
+	undo()
 	// An object that was lost is brought again.
 	must(t, os.RemoveAll(filepath.Join(w.dir, "objects")))
 	if w.verify() == nil {
@@ -165,8 +173,8 @@ func TestCancelled(t *testing.T) {
 	}
 	list, err := backup.List(t.Context(), w.place)
 	must(t, err)
-	if len(list) != 0 {
-		t.Errorf("%+v", list)
+	if n := w.s.Count(t, "SELECT count(*) FROM backup_run"); n != 0 || len(list) != 0 {
+		t.Errorf("%d runs, %+v", n, list)
 	}
 	w.make(backup.Order{})
 	must(t, w.verify())

@@ -153,7 +153,7 @@ func empty(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("backup: empty the database: %w", err)
 		}
 	}
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA public"); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA public; COMMENT ON SCHEMA public IS 'standard public schema'"); err != nil {
 		return fmt.Errorf("backup: empty the database: %w", err)
 	}
 	return nil
