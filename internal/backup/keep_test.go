@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,12 +147,12 @@ func objects(t *testing.T, dir string) (out []string) {
 // stopping is a store that ends the run after some files.
 type stopping struct {
 	blob.Store
-	left int
+	left atomic.Int32
 	stop context.CancelFunc
 }
 
 func (s *stopping) Open(ctx context.Context, key string) (blob.File, error) {
-	if s.left--; s.left < 0 {
+	if s.left.Add(-1) < 0 {
 		s.stop()
 	}
 	return s.Store.Open(ctx, key)
@@ -167,7 +168,9 @@ func TestCancelled(t *testing.T) {
 	src := *w.src
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	src.Files = &stopping{w.src.Files, 3, cancel}
+	store := &stopping{Store: w.src.Files, stop: cancel}
+	store.left.Store(3)
+	src.Files = store
 	if _, err := src.Make(ctx, backup.Order{Place: w.place}); err == nil {
 		t.Fatal("a run that was ended says that it made a backup")
 	}

@@ -246,7 +246,7 @@ func killed(t *testing.T, o *proc.Oven, after time.Duration, args ...string) boo
 
 // A backup or a restore that is killed at any moment leaves nothing that passes for
 // a whole one, and the next one works.
-func TestKilled(t *testing.T) {
+func TestBackupAndRestoreKilled(t *testing.T) {
 	t.Parallel()
 	a := server(t, "a")
 	must(t, a.Start(t.Context()))
