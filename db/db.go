@@ -88,6 +88,21 @@ func migrateRiver(ctx context.Context, db *pg.DB) error {
 	return err
 }
 
+// Newest is the number of the last migration.
+func Newest() (n int64) {
+	entries, err := files.ReadDir("migrations")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		v, err := goose.NumericComponent(e.Name())
+		if err == nil {
+			n = max(n, v)
+		}
+	}
+	return n
+}
+
 // Fingerprint names the migrations' contents, for templates of databases.
 func Fingerprint() string {
 	h := sha256.New()
@@ -103,21 +118,4 @@ func Fingerprint() string {
 		h.Write(b)
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Newest is the number of the newest migration.
-func Newest() (int64, error) {
-	entries, err := files.ReadDir("migrations")
-	if err != nil {
-		return 0, err
-	}
-	newest := int64(riverVersion)
-	for _, e := range entries {
-		n, err := goose.NumericComponent(e.Name())
-		if err != nil {
-			return 0, err
-		}
-		newest = max(newest, n)
-	}
-	return newest, nil
 }

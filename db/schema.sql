@@ -176,6 +176,24 @@ CREATE TABLE "avatar_decoration" (
 	CONSTRAINT avatar_decoration_pkey PRIMARY KEY (id)
 );
 
+-- owner: backup. Backups that were made, and restores of them that were tried to prove them; error is empty when it went well
+CREATE TABLE "backup_run" (
+	id bigint NOT NULL GENERATED AS IDENTITY,
+	kind text NOT NULL,
+	place text NOT NULL,
+	backup_id text COLLATE "C" NOT NULL,
+	began_at timestamp with time zone NOT NULL,
+	ended_at timestamp with time zone NOT NULL DEFAULT now(),
+	error text NOT NULL DEFAULT ''::text,
+	encrypted boolean NOT NULL DEFAULT false,
+	files bigint NOT NULL DEFAULT 0,
+	file_bytes bigint NOT NULL DEFAULT 0,
+	missing bigint NOT NULL DEFAULT 0,
+	added_bytes bigint NOT NULL DEFAULT 0,
+	CONSTRAINT backup_run_pkey PRIMARY KEY (id),
+	CONSTRAINT backup_run_kind_check CHECK ((kind = ANY (ARRAY['backup'::text, 'verify'::text])))
+);
+
 -- owner: relation
 CREATE TABLE "blocking" (
 	id text COLLATE "C" NOT NULL,

@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"list", "clip"},
 	{"notification", "stats"},
 	{"profile", "federation", "site", "moderation", "queue"},
-	{"account", "retention", "doctor"},
+	{"account", "retention", "doctor", "backup"},
 	{"app"},
 	{"testsrv"},
 }

@@ -76,7 +76,7 @@ func (dbMigrateCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	o := &opened{cfg: cfg, log: newLog()}
+	o := &opened{cfg: cfg, log: newLog(), file: c.Config}
 	defer o.close()
 	if err := o.connect(ctx, dsn); err != nil {
 		return err

@@ -66,9 +66,8 @@ func (p patient) open(ctx context.Context, c *cli) (*pgx.Conn, func(), error) {
 }
 
 // options of the check; how far it is goes to standard error.
-func (p patient) options() (doctor.Options, error) {
-	newest, err := db.Newest()
-	return doctor.Options{Misskey: p.Misskey != "", Newest: newest, Host: p.Host, Progress: progress()}, err
+func (p patient) options() doctor.Options {
+	return doctor.Options{Misskey: p.Misskey != "", Newest: db.Newest(), Host: p.Host, Progress: progress()}
 }
 
 type doctorCheckCmd struct{ patient }
@@ -80,11 +79,7 @@ func (d doctorCheckCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer done()
-	o, err := d.options()
-	if err != nil {
-		return err
-	}
-	report, err := doctor.Check(ctx, conn, o)
+	report, err := doctor.Check(ctx, conn, d.options())
 	if err != nil {
 		return err
 	}
@@ -117,11 +112,7 @@ func (d doctorExplainCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer done()
-	o, err := d.options()
-	if err != nil {
-		return err
-	}
-	list, err := doctor.Explain(ctx, conn, o)
+	list, err := doctor.Explain(ctx, conn, d.options())
 	if err != nil {
 		return err
 	}

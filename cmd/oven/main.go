@@ -37,6 +37,8 @@ type cli struct {
 	Emoji     emojiCmd     `cmd:"" help:"Custom emoji of this server."`
 	Delivery  deliveryCmd  `cmd:"" help:"Deliveries to other servers."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong in a database, Oven's own or a Misskey server's."`
+	Backup    backupCmd    `cmd:"" help:"Back up this server, and prove that backups are good."`
+	Restore   restoreCmd   `cmd:"" help:"Restore a backup into an empty data directory and database."`
 	Endpoints endpointsCmd `cmd:"" help:"List the API's endpoints and where each is written."`
 	Events    eventsCmd    `cmd:"" help:"List events and who listens, and the readers of the change log."`
 }

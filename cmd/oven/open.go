@@ -7,6 +7,7 @@ import (
 
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/app"
+	"buttersc.one/oven/internal/backup"
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/config"
 	"buttersc.one/oven/internal/lib/datadir"
@@ -22,6 +23,12 @@ type opened struct {
 	db    *pg.DB
 	log   *slog.Logger
 	steps []func()
+	file  string // of the settings; "": as the environment says
+}
+
+// settings gives the settings in force as a file.
+func (o *opened) settings(secrets bool) ([]byte, error) {
+	return config.Text(o.file, os.Environ(), secrets)
 }
 
 func (o *opened) defers(f func()) { o.steps = append(o.steps, f) }
@@ -38,14 +45,27 @@ func newLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
-// attach opens the database for a command: the configured one, or the managed
-// cluster, running or started for the command's duration.
+// attach opens the database for a command and brings its schema up to date.
 func (c *cli) attach(ctx context.Context) (*opened, error) {
+	o, err := c.attachAsItIs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.migrate(ctx); err != nil {
+		o.close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// attachAsItIs opens the database for a command: the configured one, or the managed
+// cluster, running or started for the command's duration.
+func (c *cli) attachAsItIs(ctx context.Context) (*opened, error) {
 	cfg, err := c.load()
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{cfg: cfg, log: newLog()}
+	o := &opened{cfg: cfg, log: newLog(), file: c.Config}
 	dsn := cfg.DatabaseURL
 	if cfg.Managed() {
 		dir, err := datadir.Prepare(cfg.DataDir)
@@ -59,7 +79,7 @@ func (c *cli) attach(ctx context.Context) (*opened, error) {
 		o.defers(func() { _ = srv.Stop(context.WithoutCancel(ctx)) })
 		dsn = srv.DSN()
 	}
-	if err := o.connect(ctx, dsn); err != nil {
+	if err := o.open(ctx, dsn); err != nil {
 		o.close()
 		return nil, err
 	}
@@ -68,13 +88,25 @@ func (c *cli) attach(ctx context.Context) (*opened, error) {
 
 // connect opens the pool and brings the schema up to date.
 func (o *opened) connect(ctx context.Context, dsn string) error {
+	if err := o.open(ctx, dsn); err != nil {
+		return err
+	}
+	return o.migrate(ctx)
+}
+
+// open opens the pool, unless a restore has not finished with the database.
+func (o *opened) open(ctx context.Context, dsn string) error {
 	d, err := pg.Open(ctx, dsn, pg.Options{MaxConns: 24})
 	if err != nil {
 		return err
 	}
 	o.db = d
 	o.defers(d.Close)
-	n, err := db.Migrate(ctx, d)
+	return backup.CheckFinished(ctx, o.cfg.DataDir, d)
+}
+
+func (o *opened) migrate(ctx context.Context) error {
+	n, err := db.Migrate(ctx, o.db)
 	if err == nil && n > 0 {
 		o.log.Info("database migrated", "steps", n)
 	}
@@ -103,6 +135,9 @@ func (o *opened) app(ctx context.Context, workers bool) (*app.App, error) {
 		Mode: string(o.cfg.Mode), Origin: o.cfg.URL, Host: o.cfg.Host(), Hostname: o.cfg.Hostname(), Version: version,
 		DB: o.db, Box: box, Files: files, TempDir: dir + "/files", Zone: o.cfg.Location, TrustedProxies: o.cfg.TrustedProxies,
 		PrivateNetworks: o.cfg.AllowedPrivateNetworks, SetupPassword: o.cfg.SetupPassword, TestHosts: o.cfg.TestHosts, Workers: workers, Log: o.log,
+		Backup: app.Backup{DataDir: dir, DirectURL: o.cfg.DatabaseDirectURL, SecretKeyFile: o.cfg.SecretKeyFile, Settings: o.settings,
+			Config: backup.Config{To: o.cfg.Backup.To, S3: o.cfg.S3, Every: o.cfg.Backup.Every, Recipients: o.cfg.Backup.Recipients,
+				Keep: backup.Keep{Last: o.cfg.Backup.KeepLast, Daily: o.cfg.Backup.KeepDaily, Weekly: o.cfg.Backup.KeepWeekly}}},
 	})
 }
 

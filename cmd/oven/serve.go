@@ -32,7 +32,7 @@ func (serveCmd) Run(ctx context.Context, c *cli) error {
 	if err := cfg.CheckServe(); err != nil {
 		return err
 	}
-	o := &opened{cfg: cfg, log: newLog()}
+	o := &opened{cfg: cfg, log: newLog(), file: c.Config}
 	defer o.close()
 	dir, err := datadir.Prepare(cfg.DataDir)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"buttersc.one/oven/internal/account"
 	"buttersc.one/oven/internal/announcement"
 	"buttersc.one/oven/internal/auth"
+	"buttersc.one/oven/internal/backup"
 	"buttersc.one/oven/internal/clip"
 	"buttersc.one/oven/internal/decoration"
 	"buttersc.one/oven/internal/drive"
@@ -79,7 +80,17 @@ type Options struct {
 	SetupPassword   string // for making the first account; "": anybody may
 	TestHosts       map[string]netip.AddrPort
 	Workers         bool // work jobs, deliveries and the inbox here
+	Backup          Backup
 	Log             *slog.Logger
+}
+
+// Backup is how the server backs itself up.
+type Backup struct {
+	backup.Config
+	DataDir       string
+	DirectURL     string // of the database, past a pooler
+	SecretKeyFile string
+	Settings      func(secrets bool) ([]byte, error)
 }
 
 // App is the whole server.
@@ -124,6 +135,7 @@ type App struct {
 	Site          *site.Service
 	Queues        *queue.Service
 	Retention     *retention.Service
+	Backups       *backup.Service
 
 	routes []api.Route
 	ready  chan struct{}
@@ -302,6 +314,11 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus, a.Hub, o.Log)
 	a.Retention = retention.New(retention.Deps{DB: o.DB, Meta: a.Meta, Notes: a.Notes, Drive: a.Drive, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids,
 		Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
+	a.Backups, err = backup.New(backup.Source{DB: o.DB, Direct: o.Backup.DirectURL, Files: o.Files, Dir: o.Backup.DataDir, Box: o.Box,
+		SecretKeyFile: o.Backup.SecretKeyFile, Version: o.Version, Settings: o.Backup.Settings, Schema: db.Schema, Log: o.Log}, o.Backup.Config, a.clock.Now)
+	if err != nil {
+		return err
+	}
 	a.Site, err = site.New(web.Client(), o.DB, a.Meta, a.Auth, a.Users, a.Notes, a.Timelines, a.Stats, a.API, o.Log)
 	return err
 }
@@ -321,7 +338,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.health, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}

@@ -87,13 +87,15 @@ func TestIdentityCheck(t *testing.T) {
 	s := testsrv.New(t)
 	find := func() map[string]string {
 		t.Helper()
-		list, err := doctor.CheckIdentity(t.Context(), s.DB)
+		list, err := doctor.CheckSchema(t.Context(), s.DB)
 		if err != nil {
 			t.Fatal(err)
 		}
 		out := map[string]string{}
 		for _, f := range list {
-			out[f.Where] = f.Code
+			if f.Kind() == doctor.Identity {
+				out[f.Where] = f.Code
+			}
 		}
 		return out
 	}

@@ -13,11 +13,7 @@ import (
 func TestOvenIsDescribed(t *testing.T) {
 	t.Parallel()
 	d := testsrv.Database(t)
-	newest, err := db.Newest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := doctor.Check(t.Context(), d, doctor.Options{Newest: newest})
+	r, err := doctor.Check(t.Context(), d, doctor.Options{Newest: db.Newest()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +47,7 @@ func TestOvenColumnsAndPlainIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	newest, err := db.Newest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := doctor.Check(t.Context(), d, doctor.Options{Newest: newest})
+	r, err := doctor.Check(t.Context(), d, doctor.Options{Newest: db.Newest()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,8 @@ type Config struct {
 	Role          Role
 	RedisURL      string // empty: none
 	SearchURL     string // empty: the built-in index
-	S3            S3     // where files are; Endpoint empty: in DataDir
+	S3            S3     // an object store; Endpoint empty: none
+	Backup        Backup // what is backed up by itself
 
 	hostname, host string
 }
@@ -66,12 +67,22 @@ type Config struct {
 // S3 is an object store.
 type S3 struct {
 	Endpoint  string // URL without a path
-	Bucket    string
+	Bucket    string // for files; empty: they are in DataDir
 	Region    string // "us-east-1" when not set
 	AccessKey string
 	SecretKey string
 	Prefix    string // before every key
 	PathStyle bool   // the bucket in the path, not in the host name
+}
+
+// Backup says where and how often the server backs itself up.
+type Backup struct {
+	To         string        // an absolute folder, or s3://bucket/prefix in the store of S3; empty: backups are made by command only
+	Every      time.Duration // 24 h when not set
+	KeepLast   int           // the newest ones that stay; with KeepDaily and KeepWeekly 0: all stay
+	KeepDaily  int           // days of which one stays
+	KeepWeekly int           // weeks of which one stays
+	Recipients []string      // age public keys; empty: not encrypted
 }
 
 // Host is the server's authority as it stands in handles and in the database: lower case, punycode, with the port

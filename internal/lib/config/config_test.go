@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"buttersc.one/oven/internal/lib/config"
 )
@@ -299,5 +301,66 @@ func TestConfigDoesNotPrintSecrets(t *testing.T) {
 				t.Errorf("%s: %s", format, got)
 			}
 		}
+	}
+}
+
+func write(t *testing.T, yaml string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "oven.yml")
+	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestBackup(t *testing.T) {
+	c, err := config.Load(write(t, "s3: {endpoint: 'https://s3.example', access_key: a, secret_key: hunter2}\n"+
+		"backup: {to: 's3://b/p', every: 6h, keep_last: 2, keep_daily: 7, keep_weekly: 4, age_recipients: [age1x, age1y]}\n"), []string{"OVEN_MODE=test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := c.Backup
+	if b.To != "s3://b/p" || b.Every != 6*time.Hour || b.KeepLast != 2 || b.KeepDaily != 7 || b.KeepWeekly != 4 || !slices.Equal(b.Recipients, []string{"age1x", "age1y"}) {
+		t.Errorf("%+v", b)
+	}
+	for env, want := range map[string]string{
+		"OVEN_BACKUP_TO=ftp://x":     "a folder or s3://",
+		"OVEN_BACKUP_TO=s3://b":      "needs s3.endpoint",
+		"OVEN_BACKUP_EVERY=1m":       "not less than 5m",
+		"OVEN_BACKUP_EVERY=often":    "backup.every (OVEN_BACKUP_EVERY)",
+		"OVEN_BACKUP_KEEP_LAST=-1":   "backup.keep_last",
+		"OVEN_BACKUP_KEEP_DAILY=few": "a number is needed",
+	} {
+		if _, err := config.Load("", []string{"OVEN_MODE=test", env}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", env, err, want)
+		}
+	}
+}
+
+// What is in force is written as a file that says the same; passwords only when asked for.
+func TestText(t *testing.T) {
+	path := write(t, "url: https://oven.example\ntrusted_proxies: [10.0.0.0/8, fd00::/8]\ns3: {endpoint: 'https://s3.example', access_key: a, secret_key: hunter2}\n")
+	env := []string{"OVEN_BACKUP_TO=/backup", "OVEN_DATABASE_URL=postgres://u:hunter2@/oven", "HOME=/"}
+	want, err := config.Load(path, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := config.Text(path, env, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(write(t, string(whole)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%#v is not %#v:\n%s", *got, *want, whole)
+	}
+	open, err := config.Text(path, env, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(open), "hunter2") || !strings.Contains(string(open), "# s3.secret_key is left out") {
+		t.Errorf("%s", open)
 	}
 }

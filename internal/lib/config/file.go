@@ -13,24 +13,25 @@ import (
 
 // file is the YAML document. All values are text here; parse.go gives them a meaning, wherever they come from.
 type file struct {
-	Mode                   text `yaml:"mode"`
-	URL                    text `yaml:"url"`
-	Listen                 text `yaml:"listen"`
-	DataDir                text `yaml:"data_dir"`
-	DatabaseURL            text `yaml:"database_url"`
-	DatabaseDirectURL      text `yaml:"database_direct_url"`
-	DatabaseReplicaURLs    text `yaml:"database_replica_urls"`
-	SecretKeyFile          text `yaml:"secret_key_file"`
-	AllowedPrivateNetworks text `yaml:"allowed_private_networks"`
-	TrustedProxies         text `yaml:"trusted_proxies"`
-	SetupPassword          text `yaml:"setup_password"`
-	Timezone               text `yaml:"timezone"`
-	MetricsListen          text `yaml:"metrics_listen"`
-	Role                   text `yaml:"role"`
-	RedisURL               text `yaml:"redis_url"`
-	SearchURL              text `yaml:"search_url"`
-	S3                     s3   `yaml:"s3"`
-	TestHosts              text `yaml:"test_hosts"`
+	Mode                   text   `yaml:"mode"`
+	URL                    text   `yaml:"url"`
+	Listen                 text   `yaml:"listen"`
+	DataDir                text   `yaml:"data_dir"`
+	DatabaseURL            text   `yaml:"database_url"`
+	DatabaseDirectURL      text   `yaml:"database_direct_url"`
+	DatabaseReplicaURLs    text   `yaml:"database_replica_urls"`
+	SecretKeyFile          text   `yaml:"secret_key_file"`
+	AllowedPrivateNetworks text   `yaml:"allowed_private_networks"`
+	TrustedProxies         text   `yaml:"trusted_proxies"`
+	SetupPassword          text   `yaml:"setup_password"`
+	Timezone               text   `yaml:"timezone"`
+	MetricsListen          text   `yaml:"metrics_listen"`
+	Role                   text   `yaml:"role"`
+	RedisURL               text   `yaml:"redis_url"`
+	SearchURL              text   `yaml:"search_url"`
+	S3                     s3     `yaml:"s3"`
+	Backup                 backup `yaml:"backup"`
+	TestHosts              text   `yaml:"test_hosts"`
 }
 
 type s3 struct {
@@ -41,6 +42,15 @@ type s3 struct {
 	SecretKey text `yaml:"secret_key"`
 	Prefix    text `yaml:"prefix"`
 	PathStyle text `yaml:"path_style"`
+}
+
+type backup struct {
+	To            text `yaml:"to"`
+	Every         text `yaml:"every"`
+	KeepLast      text `yaml:"keep_last"`
+	KeepDaily     text `yaml:"keep_daily"`
+	KeepWeekly    text `yaml:"keep_weekly"`
+	AgeRecipients text `yaml:"age_recipients"`
 }
 
 // text is a plain value; a list counts as its items with commas between.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/goccy/go-yaml"
 )
 
 // setting is one key: its name in the file, from which the variable's follows, and where its value goes.
@@ -38,6 +40,12 @@ func (f *file) settings() []setting {
 		{"s3.secret_key", &f.S3.SecretKey},
 		{"s3.prefix", &f.S3.Prefix},
 		{"s3.path_style", &f.S3.PathStyle},
+		{"backup.to", &f.Backup.To},
+		{"backup.every", &f.Backup.Every},
+		{"backup.keep_last", &f.Backup.KeepLast},
+		{"backup.keep_daily", &f.Backup.KeepDaily},
+		{"backup.keep_weekly", &f.Backup.KeepWeekly},
+		{"backup.age_recipients", &f.Backup.AgeRecipients},
 		{"test_hosts", &f.TestHosts},
 	}
 }
@@ -57,7 +65,62 @@ func foreign(name string) bool {
 // where the file says something. Relative paths start at the working directory. Errors name the file and line, or
 // the variable, and never show a value that may be secret.
 func Load(path string, environ []string) (*Config, error) {
-	env := map[string]string{}
+	f, env, err := read(path, environ)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.parse(env["TZ"])
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return c, nil
+}
+
+// secrets tells whether a setting holds what others must not read.
+func secrets(key string) bool {
+	switch key {
+	case "database_url", "database_direct_url", "database_replica_urls", "setup_password", "redis_url", "search_url", "s3.access_key", "s3.secret_key":
+		return true
+	}
+	return false
+}
+
+// Text gives the settings that are in force, from wherever they come, as a file. Without withSecrets, those that hold
+// passwords are named and left out.
+func Text(path string, environ []string, withSecrets bool) ([]byte, error) {
+	f, _, err := read(path, environ)
+	if err != nil {
+		return nil, err
+	}
+	tree, left := map[string]any{}, ""
+	for _, s := range f.settings() {
+		value := s.value.trim()
+		if value == "" {
+			continue
+		}
+		if secrets(s.key) && !withSecrets {
+			left += "# " + s.key + " is left out: it may hold a password.\n"
+			continue
+		}
+		at, key := tree, s.key
+		if section, name, ok := strings.Cut(s.key, "."); ok {
+			if tree[section] == nil {
+				tree[section] = map[string]any{}
+			}
+			at, key = tree[section].(map[string]any), name
+		}
+		at[key] = value
+	}
+	text, err := yaml.Marshal(tree)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return append([]byte(left), text...), nil
+}
+
+// read takes the file and the environment together.
+func read(path string, environ []string) (f file, env map[string]string, err error) {
+	env = map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		env[name] = value
@@ -65,11 +128,9 @@ func Load(path string, environ []string) (*Config, error) {
 	if path == "" {
 		path = env["OVEN_CONFIG"]
 	}
-	var f file
 	if path != "" {
-		var err error
 		if f, err = readFile(path); err != nil {
-			return nil, err
+			return f, nil, err
 		}
 	}
 	known := map[string]*text{}
@@ -89,11 +150,7 @@ func Load(path string, environ []string) (*Config, error) {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return nil, fmt.Errorf("config: no such setting: %s", strings.Join(unknown, ", "))
+		return f, nil, fmt.Errorf("config: no such setting: %s", strings.Join(unknown, ", "))
 	}
-	c, err := f.parse(env["TZ"])
-	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
-	}
-	return c, nil
+	return f, env, nil
 }

@@ -85,6 +85,10 @@ func (f *file) parse(systemZone string) (*Config, error) {
 	c.SearchURL, err = serverURL(f.SearchURL.trim(), "http", "https")
 	check("search_url", err)
 	f.S3.parse(&c.S3, check)
+	f.Backup.parse(&c.Backup, check)
+	if strings.HasPrefix(c.Backup.To, "s3://") && c.S3.Endpoint == "" {
+		check("backup.to", errors.New("s3:// needs s3.endpoint (OVEN_S3_ENDPOINT)"))
+	}
 
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -103,9 +107,6 @@ func (f *s3) parse(c *S3, check func(string, error)) {
 	}
 	check("s3.endpoint", err)
 	c.Bucket, c.Region, c.Prefix = f.Bucket.trim(), f.Region.or("us-east-1"), f.Prefix.trim()
-	if c.Bucket == "" {
-		check("s3.bucket", errors.New("is needed with other s3 settings"))
-	}
 	c.AccessKey, c.SecretKey = f.AccessKey.trim(), f.SecretKey.trim()
 	if (c.AccessKey == "") != (c.SecretKey == "") {
 		check("s3.secret_key", errors.New("access_key and secret_key belong together"))
@@ -113,6 +114,33 @@ func (f *s3) parse(c *S3, check func(string, error)) {
 	c.PathStyle, err = strconv.ParseBool(f.PathStyle.or("false"))
 	if err != nil {
 		check("s3.path_style", errors.New("true or false is needed"))
+	}
+}
+
+// oftenest is as often as a server may back itself up.
+const oftenest = 5 * time.Minute
+
+func (f *backup) parse(c *Backup, check func(string, error)) {
+	c.Recipients = f.AgeRecipients.list()
+	c.To = f.To.trim()
+	var err error
+	if c.To != "" && !strings.Contains(c.To, "://") {
+		c.To, err = filepath.Abs(c.To)
+	} else if c.To != "" && !strings.HasPrefix(c.To, "s3://") {
+		err = errors.New("a folder or s3://bucket/prefix is needed")
+	}
+	check("backup.to", err)
+	c.Every, err = time.ParseDuration(f.Every.or("24h"))
+	if err != nil || c.Every < oftenest {
+		check("backup.every", errors.New("a time such as 24h is needed, not less than 5m"))
+	}
+	for key, n := range map[string]struct {
+		text text
+		to   *int
+	}{"backup.keep_last": {f.KeepLast, &c.KeepLast}, "backup.keep_daily": {f.KeepDaily, &c.KeepDaily}, "backup.keep_weekly": {f.KeepWeekly, &c.KeepWeekly}} {
+		if *n.to, err = strconv.Atoi(n.text.or("0")); err != nil || *n.to < 0 {
+			check(key, errors.New("a number is needed"))
+		}
 	}
 }
 

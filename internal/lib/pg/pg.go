@@ -192,6 +192,7 @@ const (
 	LockLeader                     // second int: hash of a task's name
 	LockFirst                      // second int: 0; making the first account
 	LockDelivery                   // second int: number of a node that delivers
+	LockBackup                     // second int: 0; one backup at a time
 )
 
 // Lock is a session-level advisory lock, on a connection of its own.

@@ -168,3 +168,26 @@ func TestReason(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestTools(t *testing.T) {
+	var all []string
+	for _, v := range []int{14, 16, 18, 16} {
+		dir := t.TempDir()
+		all = append(all, dir)
+		for _, name := range []string{"pg_dump", "pg_restore"} {
+			script := "#!/bin/sh\necho \"" + name + " (PostgreSQL) " + strconv.Itoa(v) + ".1\"\n"
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for want, dir := range map[int]string{14: all[0], 15: all[3], 16: all[3], 17: all[2]} {
+		got, err := toolsOf(append([]string{".", "/nowhere"}, all...), want)
+		if err != nil || filepath.Dir(got.Dump) != dir {
+			t.Errorf("for PostgreSQL %d: %+v %v, want those in %s", want, got, err, dir)
+		}
+	}
+	if _, err := toolsOf(all, 19); err == nil || !strings.Contains(err.Error(), "apt-get install postgresql-client-19") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -7,6 +7,7 @@ package secret
 import (
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -47,6 +48,7 @@ type key struct {
 	id          [idSize]byte
 	aead        cipher.AEAD
 	fingerprint string
+	names       []byte // of Name
 }
 
 // newKey derives from the master key what is used and what is shown, so that neither tells of the other.
@@ -61,6 +63,10 @@ func newKey(master []byte) (key, error) {
 		return k, err
 	}
 	shown, err := hkdf.Expand(sha256.New, master, "oven secret v1 fingerprint", 16)
+	if err != nil {
+		return k, err
+	}
+	k.names, err = hkdf.Expand(sha256.New, master, "oven secret v1 names", keySize)
 	if err != nil {
 		return k, err
 	}
@@ -110,6 +116,16 @@ func (b *Box) Stale(sealed []byte) bool {
 // Fingerprint names the key that seals, without revealing anything of it. Store it in the database and compare it at
 // start with Knows: a wrong key file is then an error at once, not at the first secret.
 func (b *Box) Fingerprint() string { return b.keys[0].fingerprint }
+
+// Name is a name for data that is always the same and tells nobody without the key what it is the name of, or that two
+// servers have the same. After a rotation the names are others.
+func (b *Box) Name(context string, data []byte) []byte {
+	mac := hmac.New(sha256.New, b.keys[0].names)
+	mac.Write([]byte(context))
+	mac.Write([]byte{0})
+	mac.Write(data)
+	return mac.Sum(nil)
+}
 
 // Knows reports whether the key file has the key of this fingerprint.
 func (b *Box) Knows(fingerprint string) bool {

@@ -214,3 +214,24 @@ func TestBoxDoesNotPrintKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestName(t *testing.T) {
+	box, path := newBox(t)
+	again, err := secret.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := newBox(t)
+	name := box.Name("a", []byte("data"))
+	if !bytes.Equal(name, again.Name("a", []byte("data"))) {
+		t.Error("the same key gives another name")
+	}
+	for what, n := range map[string][]byte{
+		"another key": other.Name("a", []byte("data")), "another context": box.Name("b", []byte("data")), "other data": box.Name("a", []byte("datum")),
+		"shifted": box.Name("ad", []byte("ata")),
+	} {
+		if bytes.Equal(n, name) {
+			t.Errorf("%s gives the same name", what)
+		}
+	}
+}

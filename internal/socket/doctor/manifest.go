@@ -124,7 +124,7 @@ func (f Finding) Kind() string {
 	switch {
 	case strings.HasSuffix(f.Code, "-extra"):
 		return Information
-	case strings.HasPrefix(f.Code, "index-") && slices.ContainsFunc(identity(), func(k key) bool { return k.table+"."+k.index == f.Where }):
+	case strings.HasPrefix(f.Code, "index-") && slices.Contains(identity(), f.Where):
 		return Identity
 	}
 	return Warning

@@ -52,10 +52,31 @@ func Every[A Args](interval time.Duration, args A, f func(ctx context.Context) e
 	return w
 }
 
+// lowest is the priority of work that may wait for all other.
+const lowest = 4
+
+// Long is Every for work that may take hours, at the lowest priority. A run does not
+// wait for the one before: f must see for itself that it is alone.
+func Long[A Args](interval time.Duration, args A, f func(ctx context.Context) error) Worker {
+	w := Every(interval, args, f)
+	w.add = func(ws *river.Workers) {
+		river.AddWorker(ws, &worker[A]{f: func(ctx context.Context, _ A) error { return f(ctx) }, timeout: -1})
+	}
+	w.periodic = river.NewPeriodicJob(river.PeriodicInterval(interval),
+		func() (river.JobArgs, *river.InsertOpts) {
+			return args, &river.InsertOpts{MaxAttempts: 1, Priority: lowest, UniqueOpts: river.UniqueOpts{ByPeriod: interval}}
+		},
+		&river.PeriodicJobOpts{RunOnStart: true})
+	return w
+}
+
 type worker[A Args] struct {
 	river.WorkerDefaults[A]
-	f func(ctx context.Context, args A) error
+	f       func(ctx context.Context, args A) error
+	timeout time.Duration // 0: the queue's; -1: none
 }
+
+func (w *worker[A]) Timeout(*river.Job[A]) time.Duration { return w.timeout }
 
 func (w *worker[A]) Work(ctx context.Context, j *river.Job[A]) error { return w.f(ctx, j.Args) }
 
