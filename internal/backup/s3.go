@@ -26,7 +26,7 @@ type bucket struct {
 // What is longer than small is sent in parts of partSize; there can be 10,000.
 const (
 	small    = 8 << 20
-	partSize = 64 << 20
+	partSize = 32 << 20
 )
 
 func openS3(rest string, set config.S3) (*bucket, error) {

@@ -2,7 +2,10 @@ package backup_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -100,5 +103,22 @@ func TestObjectStoreRefuses(t *testing.T) {
 	must(t, err)
 	if n := w.s.Count(t, "SELECT count(*) FROM backup_run WHERE error <> ''"); n != 1 {
 		t.Errorf("%d failures are told", n)
+	}
+}
+
+// What is longer than one part comes out as it went in.
+func TestObjectStoreParts(t *testing.T) {
+	t.Parallel()
+	p, err := backup.OpenPlace("s3://backups", store(t, func(*http.Request) {}), true)
+	must(t, err)
+	const size = 70 << 20
+	in, out := sha256.New(), sha256.New()
+	f, err := backup.Through(t.Context(), p, "backups/large", io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{1}), size), in))
+	must(t, err)
+	defer func() { _ = f.Close() }()
+	n, err := io.Copy(out, f)
+	must(t, err)
+	if n != size || !bytes.Equal(in.Sum(nil), out.Sum(nil)) {
+		t.Errorf("%d bytes came out of %d, or others", n, size)
 	}
 }
