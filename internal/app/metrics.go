@@ -42,6 +42,13 @@ func flag(b bool) float64 {
 	return 0
 }
 
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
+}
+
 // Metrics answers GET /metrics, for a listener of its own: it tells what is
 // nobody's business but the operator's. What is in memory, or one small
 // statement away; docs/metrics.md lists it.
@@ -116,6 +123,12 @@ func (a *App) figures(ctx context.Context) ([]*metric, error) {
 		lag[label("reader", s.Name)] = float64(s.Lag)
 	}
 	add("oven_log_lag", "gauge", "Changes that a reader of the change log has before it.", lag)
+	good, proven, err := a.Backups.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	add("oven_backup_last_good_timestamp_seconds", "gauge", "When the last good backup was made, 0: never.", one(seconds(good)))
+	add("oven_backup_last_proven_timestamp_seconds", "gauge", "When a backup was last restored to prove it, 0: never.", one(seconds(proven)))
 	pool := a.o.DB.Stat()
 	add("oven_db_connections", "gauge", "Connections to the database.", map[string]float64{
 		label("state", "used"): float64(pool.AcquiredConns()), label("state", "idle"): float64(pool.IdleConns()), label("state", "most"): float64(pool.MaxConns())})

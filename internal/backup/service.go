@@ -65,6 +65,31 @@ const (
 	sqlLastTry  = `SELECT max(began_at) FROM backup_run WHERE kind = 'backup'`
 )
 
+const sqlLasts = `SELECT kind, max(ended_at) FROM backup_run WHERE error = '' GROUP BY kind`
+
+// Last tells when the last good backup was made, and when one was last proven by
+// restoring it; the zero time: never.
+func (s *Service) Last(ctx context.Context) (good, proven time.Time, err error) {
+	rows, err := s.DB.Query(ctx, sqlLasts)
+	if err != nil {
+		return good, proven, fmt.Errorf("backup: %w", err)
+	}
+	var kind string
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&kind, &at}, func() error {
+		if kind == kindBackup {
+			good = at
+		} else {
+			proven = at
+		}
+		return nil
+	})
+	if err != nil {
+		return good, proven, fmt.Errorf("backup: %w", err)
+	}
+	return good, proven, nil
+}
+
 func (s *Service) last(ctx context.Context, sql string) (t time.Time, err error) {
 	var at *time.Time
 	if err := s.DB.QueryRow(ctx, sql).Scan(&at); err != nil {

@@ -86,6 +86,18 @@ func (s *Service) RemoveUnshown(ctx context.Context, tx *pg.Tx, ids []string) (i
 	return int(tag.RowsAffected()), nil
 }
 
+const sqlUnshown = `
+SELECT count(*) FROM drive_file f WHERE f.id = ANY($1) AND f.is_link AND f.user_host IS NOT NULL
+	AND (SELECT count(*) FROM note n WHERE n.file_ids @> ARRAY[f.id] AND n.file_ids <> '{}') = 0`
+
+// Unshown counts what RemoveUnshown would take away.
+func (s *Service) Unshown(ctx context.Context, q pg.Q, ids []string) (n int64, err error) {
+	if err := q.QueryRow(ctx, sqlUnshown, ids).Scan(&n); err != nil {
+		return 0, fmt.Errorf("links that no note has: %w", err)
+	}
+	return n, nil
+}
+
 // eraseArgs asks to erase what is of no file any more.
 type eraseArgs struct{}
 

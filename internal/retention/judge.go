@@ -14,6 +14,9 @@ import (
 // up; or something that stays, or is not old enough, answers or quotes it.
 const inThread = "thread"
 
+// inNote is why a link stays: a note has it.
+const inNote = "inNote"
+
 // judged is an old note and why it stays.
 type judged struct {
 	id                string

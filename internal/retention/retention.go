@@ -205,25 +205,36 @@ func (s *Service) poke() {
 	}
 }
 
-var errPreviewOff = api.Err("RETENTION_OFF", "6f0d4a52-3a1e-4f0f-8b1d-1d7b4f6c2e01", "Everything is kept. Say for how many days notes are to be kept.")
+var errPreviewOff = api.Err("RETENTION_OFF", "6f0d4a52-3a1e-4f0f-8b1d-1d7b4f6c2e01", "Everything is kept. Say for how many days notes or files are to be kept.")
 
 type previewReq struct {
 	NotesDays *int `json:"notesDays" api:"nullable,min=1,max=36500"`
+	FilesDays *int `json:"filesDays" api:"nullable,min=1,max=36500"`
 }
 
 // apiPreview tells what would go and what would stay, and changes nothing.
 func (s *Service) apiPreview(ctx context.Context, _ *api.Call, req previewReq) (*Preview, error) {
-	n := req.NotesDays
-	if n == nil {
-		d, err := s.days(ctx, s.DB)
-		if err != nil {
+	d := days{req.NotesDays, req.FilesDays}
+	if d.off() {
+		var err error
+		if d, err = s.days(ctx, s.DB); err != nil {
 			return nil, err
 		}
-		if n = d.Notes; n == nil {
+		if d.off() {
 			return nil, errPreviewOff
 		}
 	}
-	return s.Preview(ctx, *n, previewFor)
+	out := &Preview{NotesDays: d.Notes, FilesDays: d.Files, NotesKept: map[string]int64{}, FilesKept: map[string]int64{}, Complete: true}
+	end := time.Now().Add(previewFor)
+	if d.Files != nil {
+		if err := s.previewFiles(ctx, *d.Files, end, out); err != nil {
+			return nil, err
+		}
+	}
+	if d.Notes == nil {
+		return out, nil
+	}
+	return out, s.previewNotes(ctx, *d.Notes, end, out)
 }
 
 // previewFor is how long a preview may look.
@@ -231,9 +242,12 @@ const previewFor = 20 * time.Second
 
 // Preview is what a pass would do.
 type Preview struct {
-	NotesDays int              `json:"notesDays"`
+	NotesDays *int             `json:"notesDays"`
 	Notes     int64            `json:"notes"`     // that would go
 	NotesKept map[string]int64 `json:"notesKept"` // that are as old and would stay, by why
+	FilesDays *int             `json:"filesDays"`
+	Files     int64            `json:"files"`     // links that would go
+	FilesKept map[string]int64 `json:"filesKept"` // that are as old and would stay, by why
 	// Complete is false when there was not time enough to look at all: the counts are
 	// of the newer ones, down to ReachedAt.
 	Complete  bool      `json:"complete"`
@@ -242,25 +256,43 @@ type Preview struct {
 
 const previewPage = 1000
 
-// Preview goes over all old notes as a pass would, the newest first, a page at a
-// time, and remembers of those that stay what they hang on.
-func (s *Service) Preview(ctx context.Context, days int, within time.Duration) (*Preview, error) {
-	out := &Preview{NotesDays: days, NotesKept: map[string]int64{}}
+// previewFiles goes over the links that are so old. Those of notes that would go
+// go with them, and are counted as kept by these.
+func (s *Service) previewFiles(ctx context.Context, days int, end time.Time, out *Preview) error {
+	for at := ""; ; {
+		ids, err := s.links(ctx, s.DB, at, &days, previewPage)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		n, err := s.Drive.Unshown(ctx, s.DB, ids)
+		if err != nil {
+			return err
+		}
+		out.Files += n
+		if kept := int64(len(ids)) - n; kept > 0 {
+			out.FilesKept[inNote] += kept
+		}
+		at = ids[len(ids)-1]
+		if time.Now().After(end) {
+			out.Complete = false
+			return nil
+		}
+	}
+}
+
+// previewNotes goes over all old notes as a pass would, the newest first, a page at
+// a time, and remembers of those that stay what they hang on.
+func (s *Service) previewNotes(ctx context.Context, days int, end time.Time, out *Preview) error {
 	cutoff := s.before(days)
 	held := map[string]bool{}
-	end := time.Now().Add(within)
 	for at := cutoff; ; {
 		ids, err := s.page(ctx, s.DB, at, previewPage)
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) == 0 {
-			out.Complete = true
-			return out, nil
+		if err != nil || len(ids) == 0 {
+			return err
 		}
 		notes, err := s.judge(ctx, s.DB, ids, cutoff)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, n := range notes {
 			why := n.why
@@ -281,10 +313,11 @@ func (s *Service) Preview(ctx context.Context, days int, within time.Duration) (
 		}
 		at = ids[len(ids)-1]
 		if time.Now().After(end) {
+			out.Complete = false
 			if t, err := s.IDs.Method().Time(at); err == nil {
 				out.ReachedAt = api.TimePtr(&t)
 			}
-			return out, nil
+			return nil
 		}
 	}
 }

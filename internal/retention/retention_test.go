@@ -30,6 +30,9 @@ SELECT (SELECT count(*) FROM note_stat s WHERE s.replies_count <> (SELECT count(
 	+ (SELECT count(*) FROM instance_stat i WHERE i.notes_count <> (SELECT count(*) FROM note n JOIN "user" u ON u.id = n.user_id WHERE u.actor_host = i.host))
 	+ (SELECT count(*) FROM counter c WHERE c.name = 'notes' AND c.value <> (SELECT count(*) FROM note))`
 
+const sqlLinksOld = `
+SELECT count(*) FROM drive_file f WHERE is_link AND user_host IS NOT NULL AND (SELECT count(*) FROM note n WHERE f.id = ANY(n.file_ids))`
+
 // A node of the test's own picture of the notes.
 type node struct {
 	id            string
@@ -425,8 +428,14 @@ func TestSettings(t *testing.T) {
 	alice.Note(t, m{"text": "an answer", "replyId": ids["answer"]})
 	s.Settle(t)
 
-	preview := root.Post(t, "oven/admin/retention/preview", m{"notesDays": 30})
+	preview := root.Post(t, "oven/admin/retention/preview", m{"notesDays": 30, "filesDays": 1})
 	testsrv.Is(t, preview, 1.0, "notes")
+	testsrv.Is(t, preview, true, "complete")
+	if unshown, shown := s.Count(t, sqlLinksOld+" = 0"), s.Count(t, sqlLinksOld+" > 0"); testsrv.Dig(preview, "files") != float64(unshown) ||
+		testsrv.Dig(preview, "filesKept", "inNote") != float64(shown) && shown > 0 || unshown+shown == 0 {
+		t.Errorf("%d links that no note has, %d that one has: %v", unshown, shown, preview)
+	}
+	preview = root.Post(t, "oven/admin/retention/preview", m{"notesDays": 30})
 	if kept := testsrv.Dig(preview, "notesKept"); !maps.Equal(kept.(m), m{"reacted": 1.0, "favorited": 1.0, "replied": 2.0, "renoted": 1.0, "quoted": 1.0, "thread": 1.0, "direct": 1.0}) {
 		t.Errorf("kept %v", kept)
 	}

@@ -240,19 +240,29 @@ SELECT id FROM drive_file WHERE user_id IS NULL AND user_host IS NOT NULL AND is
 SELECT id FROM drive_file WHERE user_host IS NOT NULL AND is_link AND id > $1 AND (id < $3 OR user_id IS NULL) ORDER BY id LIMIT $2`
 )
 
-// forgetFiles looks at the next links to other servers' files.
-func (s *Service) forgetFiles(ctx context.Context, tx *pg.Tx, p pass) error {
-	sql, args := sqlLoose, []any{p.AtID, batch}
-	if p.Files != nil {
-		sql, args = sqlLinks, append(args, s.before(*p.Files))
+// links are the next links to other servers' files that are old enough, and those
+// of nobody.
+func (s *Service) links(ctx context.Context, q pg.Q, after string, days *int, limit int) ([]string, error) {
+	sql, args := sqlLoose, []any{after, limit}
+	if days != nil {
+		sql, args = sqlLinks, append(args, s.before(*days))
 	}
-	rows, err := tx.Query(ctx, sql, args...)
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return fmt.Errorf("old links: %w", err)
+		return nil, fmt.Errorf("old links: %w", err)
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return fmt.Errorf("old links: %w", err)
+		return nil, fmt.Errorf("old links: %w", err)
+	}
+	return ids, nil
+}
+
+// forgetFiles looks at the next links to other servers' files.
+func (s *Service) forgetFiles(ctx context.Context, tx *pg.Tx, p pass) error {
+	ids, err := s.links(ctx, tx, p.AtID, p.Files, batch)
+	if err != nil {
+		return err
 	}
 	if len(ids) == 0 {
 		now := s.Now()
