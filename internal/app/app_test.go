@@ -112,7 +112,7 @@ func TestIdentityCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := map[string]string{"user.user_uri_key": "index-missing", "note.note_uri_key": "index-differs",
+	want := map[string]string{"user.user_uri_key": "index-missing", "note.note_uri_key": "index-not-unique",
 		"following.following_pair_key": "index-differs", "user.user_username_lower_host_key": "index-invalid"}
 	got := find()
 	for where, code := range want {
