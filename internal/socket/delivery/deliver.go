@@ -2,8 +2,10 @@ package delivery
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"time"
 
@@ -86,14 +88,40 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 			}
 		}}
 	}
+	key.Signer = leased{key.Signer, d}
 	a, err := d.s.cfg.Poster.Post(ctx, e.url, d.s.whole(r), key)
 	if err != nil {
-		if d.posting.Err() != nil {
+		if d.posting.Err() != nil || errors.Is(err, errLease) {
 			return outcome{verdict: aborted}
 		}
 		return outcome{verdict: down, reason: err.Error()}
 	}
 	return judge(a)
+}
+
+// errLease says that what was begun came too late: the host is another node's.
+var errLease = errors.New("the lease is over")
+
+// leased signs only while this node's lease lasts. A process that stood still in
+// the middle of a request must not send it afterwards: another has told the host
+// more by then, and this would be older.
+type leased struct {
+	crypto.Signer
+	d *dispatcher
+}
+
+func (l leased) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	b, err := l.Signer.Sign(rand, digest, opts)
+	if err == nil && l.d.leaseOver() {
+		return nil, errLease
+	}
+	return b, err
+}
+
+func (d *dispatcher) leaseOver() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !time.Now().Before(d.shards.till)
 }
 
 // judge tells whose fault an answer is.
