@@ -85,6 +85,7 @@ type local struct {
 func newWorld(t *testing.T, nodes, hosts, users int) *world {
 	t.Helper()
 	w := &world{t: t, dir: filepath.Join(filepath.Dir(program), t.Name()), dice: rand.New(rand.NewPCG(seed(t), 1))} //nolint:gosec // who does what
+	must(t, os.RemoveAll(w.dir))                                                                                    // of a run before
 	must(t, os.MkdirAll(filepath.Join(w.dir, "db"), 0o755))                                                         //nolint:gosec // as above
 	w.startDatabase()
 	t.Cleanup(func() { w.stopDatabase() })
