@@ -109,10 +109,10 @@ func (s *Service) clientView(v *view) *clientView {
 	return &clientView{Script: s.client.script, Styles: s.client.styles, Preload: append([]string{s.client.locales[v.Lang]}, s.client.preload...), Boot: b}
 }
 
-var clientPaths = regexp.MustCompile(`^/(?:|timeline/(?:home|local|social|global)|my/notifications|settings(?:/[a-z-]+)?|signin|signup|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+|@[^/]+|notes/[^/]+)$`)
+var clientPaths = regexp.MustCompile(`^/(?:|timeline/(?:home|local|social|global)|my/notifications|settings(?:/[a-z-]+)?|admin|signin|signup|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+|@[^/]+|notes/[^/]+)$`)
 
 // onlyClient are the client's pages that the server has no page for.
-var onlyClient = regexp.MustCompile(`^/(?:timeline/(?:home|local|social|global)|my/notifications|settings(?:/[a-z-]+)?|signin|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+)$`)
+var onlyClient = regexp.MustCompile(`^/(?:timeline/(?:home|local|social|global)|my/notifications|settings(?:/[a-z-]+)?|admin|signin|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+)$`)
 
 // wantsClient tells whether the empty client is the answer: for pages that only
 // it has, and everywhere it goes for those who are signed in. A cookie without

@@ -5,15 +5,18 @@ import { icons } from '../src/icons.ts';
 import coreEn from '../src/locales/en.json';
 import coreJa from '../src/locales/ja.json';
 import coreKo from '../src/locales/ko.json';
+import admEn from '../src/locales/admin.en.json';
+import admJa from '../src/locales/admin.ja.json';
+import admKo from '../src/locales/admin.ko.json';
 import setEn from '../src/locales/settings.en.json';
 import setJa from '../src/locales/settings.ja.json';
 import setKo from '../src/locales/settings.ko.json';
 import { explain, fill, loadLanguage, loadSettingsTexts, t } from '../src/lib/i18n.ts';
 
 const names = (s: string): string[] => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!).sort();
-const ko: Record<string, string> = { ...coreKo, ...setKo };
-const ja: Record<string, string> = { ...coreJa, ...setJa };
-const en: Record<string, string> = { ...coreEn, ...setEn };
+const ko: Record<string, string> = { ...coreKo, ...setKo, ...admKo };
+const ja: Record<string, string> = { ...coreJa, ...setJa, ...admJa };
+const en: Record<string, string> = { ...coreEn, ...setEn, ...admEn };
 const catalogues: Record<string, Record<string, string>> = { ja, en };
 
 function sources(dir: string): string[] {
@@ -39,7 +42,7 @@ describe('catalogues', () => {
 	it('hold no key that nobody asks for', () => {
 		const made = /^(tl|vis|emoji|noti|err|auth|compose|may)\./;
 		// Of the settings, those whose end is put in: t(`set.kind.${k}`).
-		const begins = [...code.matchAll(/`(set\.[\w.]+\.)\$\{/g)].map((m) => m[1]!);
+		const begins = [...code.matchAll(/`((?:set|adm)\.[\w.]+\.)\$\{/g)].map((m) => m[1]!);
 		const names = new Set([...code.matchAll(/'([\w-]+)'/g)].map((m) => m[1]!));
 		const put = (k: string): boolean => begins.some((b) => k.startsWith(b)) || names.has(k.replace(/^set\./, '').replace(/(Hint|\.about)$/, ''))
 			|| [...names].some((n) => k === `set.ties.${n}Hint`);
@@ -47,7 +50,9 @@ describe('catalogues', () => {
 	});
 	it('say each thing in one place', () => {
 		expect(Object.keys(setKo).filter((k) => k in coreKo)).toEqual([]);
+		expect(Object.keys(admKo).filter((k) => k in coreKo || k in setKo)).toEqual([]);
 		for (const k of Object.keys(setKo)) expect(/^(set|may|err)\./.test(k), k).toBe(true);
+		for (const k of Object.keys(admKo)) expect(k.startsWith('adm.'), k).toBe(true);
 	});
 	it('templates have no text of their own', () => {
 		for (const f of sources(join(import.meta.dirname, '../src')).filter((f) => f.endsWith('.svelte'))) {

@@ -1,8 +1,9 @@
 import type ko from '../locales/ko.json';
+import type admin from '../locales/admin.ko.json';
 import type settings from '../locales/settings.ko.json';
 
 /** Korean is the source language: its keys are the keys. */
-export type Key = keyof typeof ko | keyof typeof settings;
+export type Key = keyof typeof ko | keyof typeof settings | keyof typeof admin;
 export const languages = ['ko', 'ja', 'en'] as const;
 export type Language = (typeof languages)[number];
 
@@ -20,6 +21,12 @@ export async function loadLanguage(lang: Language): Promise<void> {
 /** Fetches what only the settings say. */
 export async function loadSettingsTexts(): Promise<void> {
 	const m = current === 'ko' ? await import('../locales/settings.ko.json') : current === 'ja' ? await import('../locales/settings.ja.json') : await import('../locales/settings.en.json');
+	Object.assign(texts, m.default);
+}
+
+/** Fetches what only the page of those who look after the server says. */
+export async function loadAdminTexts(): Promise<void> {
+	const m = current === 'ko' ? await import('../locales/admin.ko.json') : current === 'ja' ? await import('../locales/admin.ja.json') : await import('../locales/admin.en.json');
 	Object.assign(texts, m.default);
 }
 

@@ -1,5 +1,5 @@
 /** The address bar. Misskey's addresses, so that links of old keep working. */
-export type Page = 'timeline' | 'user' | 'note' | 'notifications' | 'settings' | 'signin' | 'signup' | 'forgot' | 'reset' | 'verify' | 'complete';
+export type Page = 'timeline' | 'user' | 'note' | 'notifications' | 'settings' | 'admin' | 'signin' | 'signup' | 'forgot' | 'reset' | 'verify' | 'complete';
 export interface Route { page: Page; arg: string; path: string }
 
 const table: [RegExp, Page][] = [
@@ -9,6 +9,7 @@ const table: [RegExp, Page][] = [
 	[/^\/notes\/([^/]+)$/, 'note'],
 	[/^\/my\/notifications$/, 'notifications'],
 	[/^\/settings(?:\/([a-z-]+))?$/, 'settings'],
+	[/^\/admin$/, 'admin'],
 	[/^\/signin$/, 'signin'],
 	[/^\/signup$/, 'signup'],
 	[/^\/forgot$/, 'forgot'],

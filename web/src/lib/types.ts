@@ -42,6 +42,8 @@ export interface User extends UserLite {
 }
 
 export interface Me extends User {
+	isModerator: boolean;
+	isAdmin: boolean;
 	unreadNotificationsCount: number;
 	hasUnreadMentions: boolean;
 	hasPendingReceivedFollowRequest: boolean;
