@@ -1079,6 +1079,23 @@ CREATE TABLE "role_assignment" (
 CREATE INDEX role_assignment_expiry_idx ON public.role_assignment USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX role_assignment_role_idx ON public.role_assignment USING btree (role_id, id DESC);
 
+-- owner: search. The index of every process that has one: how far it is, how large, and what an operator asks of it
+CREATE TABLE "search_node" (
+	name text NOT NULL,
+	driver text NOT NULL,
+	state text NOT NULL DEFAULT 'starting'::text,
+	done bigint NOT NULL DEFAULT 0,
+	total bigint NOT NULL DEFAULT 0,
+	seq bigint NOT NULL DEFAULT 0,
+	stats jsonb NOT NULL DEFAULT '{}'::jsonb,
+	error text NOT NULL DEFAULT ''::text,
+	wanted text NOT NULL DEFAULT ''::text,
+	wanted_at timestamp with time zone,
+	updated_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT search_node_pkey PRIMARY KEY (name),
+	CONSTRAINT search_node_wanted_check CHECK ((wanted = ANY (ARRAY[''::text, 'reindex'::text, 'verify'::text, 'optimize'::text])))
+);
+
 -- owner: auth. Passkeys and security keys; id is the credential's in base64url, credential_enc its record, sealed
 CREATE TABLE "security_key" (
 	id text COLLATE "C" NOT NULL,
@@ -1190,6 +1207,7 @@ CREATE TABLE "user" (
 	followers_only_before bigint,
 	hidden_before bigint,
 	is_guarded boolean GENERATED ALWAYS AS (require_signin OR (followers_only_before IS NOT NULL) OR (hidden_before IS NOT NULL)) STORED,
+	is_indexable boolean NOT NULL DEFAULT true,
 	CONSTRAINT user_uri_key UNIQUE (uri),
 	CONSTRAINT user_username_lower_host_key UNIQUE NULLS NOT DISTINCT (username_lower, host),
 	CONSTRAINT user_pkey PRIMARY KEY (id),

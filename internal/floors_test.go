@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"user"},
 	{"relation", "auth", "drive"},
 	{"note"},
-	{"reaction", "timeline", "hashtag"},
+	{"reaction", "timeline", "hashtag", "search"},
 	{"list", "clip"},
 	{"notification", "stats"},
 	{"profile", "federation", "site", "moderation", "queue"},

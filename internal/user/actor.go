@@ -40,6 +40,7 @@ type actor struct {
 	IsCat       bool
 	IsLocked    bool
 	Explorable  bool
+	Indexable   bool
 	MovedTo     *string
 	AlsoKnownAs []string
 	Summary     *string
@@ -103,6 +104,8 @@ func (s *Service) readActor(ctx context.Context, o *ap.Object) (*actor, error) {
 	a.IsCat = o.Bool("isCat")
 	a.IsLocked = o.Bool("manuallyApprovesFollowers")
 	a.Explorable = o.Bool("discoverable")
+	// Who says nothing has not been asked: most servers do not know the question (FEP-5feb).
+	a.Indexable = !o.Has("indexable") || o.Bool("indexable")
 	a.RequireSignin = o.Bool("_misskey_requireSigninToViewContents")
 	a.FollowersOnlyBefore, a.HiddenBefore = seconds(o, "_misskey_makeNotesFollowersOnlyBefore"), seconds(o, "_misskey_makeNotesHiddenBefore")
 	if moved := o.Ref("movedTo"); isHTTP(moved) {
@@ -252,7 +255,7 @@ func (s *Service) ActorIn(ctx context.Context, q pg.Q, u *User) (*ap.Actor, erro
 		Followers: self + "/followers", Following: self + "/following", Featured: self + "/collections/featured",
 		SharedInbox: s.meta.Origin + "/inbox", Endpoints: &ap.Endpoints{SharedInbox: s.meta.Origin + "/inbox"},
 		URL: s.meta.Origin + "/@" + u.Username, PreferredUsername: u.Username, Name: u.Name, Webfinger: u.Username + "@" + s.meta.Host,
-		ManuallyApprovesFollowers: u.IsLocked, Discoverable: u.IsExplorable, IsCat: u.IsCat,
+		ManuallyApprovesFollowers: u.IsLocked, Discoverable: u.IsExplorable, Indexable: !p.NoCrawle, IsCat: u.IsCat,
 		PublicKey: &ap.Key{ID: s.KeyID(u.ID), Type: "Key", Owner: self, PublicKeyPEM: pem},
 		MovedTo:   u.MovedToURI, AlsoKnownAs: u.AlsoKnownAs,
 		RequireSignin: u.RequireSignin, FollowersOnlyBefore: u.FollowersOnlyBefore, HiddenBefore: u.HiddenBefore,

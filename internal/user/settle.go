@@ -284,7 +284,7 @@ const sqlUpdateRemote = `
 UPDATE "user" SET url = $2, name = $3, inbox = $4, shared_inbox = $5, featured = $6, followers_uri = $7, following_uri = $8,
 	avatar_url = CASE WHEN $23 THEN $9 ELSE avatar_url END, banner_url = CASE WHEN $23 THEN $10 ELSE banner_url END, emojis = $11, tags = $12, is_bot = $13, is_cat = $14, is_locked = $15,
 	is_explorable = $16, moved_to_uri = $17, also_known_as = $18, outbox = $19,
-	require_signin = $20, followers_only_before = $21, hidden_before = $22,
+	require_signin = $20, followers_only_before = $21, hidden_before = $22, is_indexable = $25,
 	moved_at = CASE WHEN $17::text IS NULL THEN NULL WHEN moved_to_uri IS DISTINCT FROM $17 THEN now() ELSE moved_at END,
 	is_deleted = false, last_fetched_at = coalesce($24::timestamptz, now()), updated_at = now()
 FROM (SELECT id AS before_id, require_signin AS signin, followers_only_before AS narrowed, hidden_before AS hid, is_deleted AS was_gone
@@ -303,7 +303,7 @@ func (s *Service) update(ctx context.Context, tx *pg.Tx, id string, a *actor, po
 	var moved, guarded, back bool
 	err := tx.QueryRow(ctx, sqlUpdateRemote, id, a.URL, a.Name, a.Inbox, a.SharedInbox, a.Featured, a.Followers, a.Following,
 		a.AvatarURL, a.BannerURL, a.Emojis, a.Tags, a.IsBot, a.IsCat, a.IsLocked, a.Explorable, a.MovedTo, a.AlsoKnownAs, a.Outbox,
-		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia, at).Scan(&moved, &guarded, &back)
+		a.RequireSignin, a.FollowersOnlyBefore, a.HiddenBefore, policies.CanUpdateBioMedia, at, a.Indexable).Scan(&moved, &guarded, &back)
 	if pg.NoRows(err) && at != nil {
 		return errAgain // a Delete or an Update came in between: they know better
 	}

@@ -40,6 +40,7 @@ func Context() any {
 		"Emoji":                                 "toot:Emoji",
 		"featured":                              map[string]any{"@id": "toot:featured", "@type": "@id"},
 		"discoverable":                          "toot:discoverable",
+		"indexable":                             "toot:indexable",
 		"suspended":                             "toot:suspended",
 		"schema":                                "http://schema.org#",
 		"PropertyValue":                         "schema:PropertyValue",
@@ -87,6 +88,7 @@ type Actor struct {
 	Tag                       []any      `json:"tag,omitempty"`
 	ManuallyApprovesFollowers bool       `json:"manuallyApprovesFollowers"`
 	Discoverable              bool       `json:"discoverable"`
+	Indexable                 bool       `json:"indexable"` // FEP-5feb
 	PublicKey                 *Key       `json:"publicKey"`
 	IsCat                     bool       `json:"isCat"`
 	Attachment                []any      `json:"attachment,omitempty"`

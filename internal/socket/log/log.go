@@ -56,8 +56,11 @@ type Consumer struct {
 	After string
 	// Handle works through a batch in order. tx is nil for volatile consumers.
 	Handle func(ctx context.Context, tx *pg.Tx, batch []Change) error
-	// Lost is called when a volatile consumer skipped changes: it must drop all
-	// that it holds. May be nil.
+	// Keeper is in the place of Handle for what keeps its cursor itself. Name has
+	// an @ and the process in it then.
+	Keeper Keeper
+	// Lost is called when a consumer that is not durable skipped changes: it must
+	// drop all that it holds. May be nil.
 	Lost func()
 }
 
@@ -180,9 +183,12 @@ func (l *Log) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { l.seq.Run(ctx) })
 	for _, f := range l.consumers {
-		if f.Durable {
+		switch {
+		case f.Durable:
 			wg.Go(func() { f.runDurable(ctx) })
-		} else {
+		case f.Keeper != nil:
+			wg.Go(func() { f.runKept(ctx) })
+		default:
 			wg.Go(func() { f.run(ctx) })
 		}
 	}
@@ -207,6 +213,11 @@ func (l *Log) Start(ctx context.Context) error {
 	l.tail.at = head
 	for _, f := range l.consumers {
 		f.at = head
+		if f.Keeper != nil {
+			if err := f.startKept(ctx, head); err != nil {
+				return err
+			}
+		}
 		if f.Durable {
 			if _, err := l.db.Exec(ctx, sqlCursor, f.Name); err != nil {
 				return fmt.Errorf("cursor %s: %w", f.Name, err)
@@ -270,6 +281,10 @@ DELETE FROM change_log WHERE at < now() - interval '7 days'
 // after seven days also what is not (they rebuild).
 func (l *Log) prune(ctx context.Context) {
 	for sleep(ctx, time.Hour) {
+		if err := l.keep(ctx, l.db); err != nil && ctx.Err() == nil {
+			l.log.Warn("prune change log", "err", err)
+			continue
+		}
 		if _, err := l.db.Exec(ctx, sqlPrune); err != nil && ctx.Err() == nil {
 			l.log.Warn("prune change log", "err", err)
 		}
@@ -285,7 +300,7 @@ type follower struct {
 	news  chan struct{} // something for it has come; holds one
 
 	mu    sync.Mutex
-	at    int64    // last number handled; volatile consumers only
+	at    int64    // last number handled; of durable consumers it is in the database
 	queue []Change // not yet handled; volatile consumers only
 	upTo  int64    // last number that the queue covers
 	busy  bool     // handling what was taken from the queue

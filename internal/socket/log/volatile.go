@@ -60,7 +60,7 @@ func (t *tail) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	for _, f := range t.l.consumers {
-		if f.Durable {
+		if f.Durable || f.Keeper != nil {
 			f.wake() // its cursor moves even where it wants nothing: pruning waits for it
 		} else {
 			f.push(batch, last)
@@ -81,7 +81,7 @@ func (t *tail) leap(ctx context.Context) (bool, error) {
 	}
 	t.at = head
 	for _, f := range t.l.consumers {
-		if !f.Durable {
+		if !f.Durable && f.Keeper == nil {
 			f.lose(head)
 		}
 	}
