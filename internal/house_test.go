@@ -24,6 +24,7 @@ import (
 	"buttersc.one/oven/internal/app"
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/socket/doctor"
 	"buttersc.one/oven/internal/testsrv"
 )
 
@@ -130,6 +131,9 @@ func TestStatementsPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
+	if _, err := conn.Exec(t.Context(), doctor.ArchiveSchema); err != nil {
+		t.Fatal(err)
+	}
 	n := 0
 	for name, sql := range statements(t) {
 		if unfinished.MatchString(sql) {

@@ -18,6 +18,12 @@ import (
 type doctorCmd struct {
 	Check   doctorCheckCmd   `cmd:"" help:"Compare a database with what should hold in it. Reads only; works on a replica."`
 	Explain doctorExplainCmd `cmd:"" help:"Say how missing keys and duplicates have probably come about, and what would make it certain."`
+	Plan    doctorPlanCmd    `cmd:"" help:"Write down how it would be repaired: every group of rows, every index. Changes nothing."`
+	Decide  doctorDecideCmd  `cmd:"" help:"Say which row of a group stays, where nobody but a person can."`
+	Apply   doctorApplyCmd   `cmd:"" help:"Carry a plan out while the server goes on. Run it again when it broke off."`
+	Verify  doctorVerifyCmd  `cmd:"" help:"Look at a repair with fresh eyes: nothing twice, nothing lost, nothing widened."`
+	Undo    doctorUndoCmd    `cmd:"" help:"Make what a repair changed what it was; for 30 days."`
+	Report  doctorReportCmd  `cmd:"" help:"Tell what a repair did."`
 }
 
 // patient is the database to look at.

@@ -1,7 +1,7 @@
 // Package doctor is in charge of what should hold in whole databases, Oven's own
 // and those of Misskey and its forks: it describes them to the mechanism of
-// socket/doctor, and says what may have gone wrong where something does not hold.
-// It changes nothing.
+// socket/doctor, says what may have gone wrong where something does not hold, and has
+// it repaired by rules that are part of the description.
 package doctor
 
 import (

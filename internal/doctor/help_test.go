@@ -115,6 +115,11 @@ func lines(r *mech.Report) string {
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
+func atoi(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return n
+}
+
 // covers fails for every unique index and foreign key of a database that its
 // description lacks.
 func covers(t *testing.T, conn *pgx.Conn, misskey bool) {

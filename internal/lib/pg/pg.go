@@ -193,6 +193,8 @@ const (
 	LockFirst                      // second int: 0; making the first account
 	LockDelivery                   // second int: number of a node that delivers
 	LockBackup                     // second int: 0; one backup at a time
+	LockDoctor                     // second int: 0; one repair at a time
+	LockFence                      // second int: hash of a key under repair
 )
 
 // Lock is a session-level advisory lock, on a connection of its own.

@@ -18,6 +18,7 @@ type Schema struct {
 	First      string   // the migration that every database has run
 	Must       []string // table.column without which it is another database
 	Host       string   // the statement that tells the server's own host
+	Names      string   // how indexes are called: typeorm, or manifest for this program's own
 	byName     map[string]*Table
 }
 
@@ -30,6 +31,7 @@ type Table struct {
 	Copies  []Copy
 	Counts  []Count
 	Rules   []Rule
+	Merging Merging
 }
 
 // Key is a set of columns that identifies a row.
@@ -47,6 +49,7 @@ type Ref struct {
 	Column, Table, To string
 	Kind              RefKind
 	Until             string // prefix of the migration that dropped the constraint
+	Null              bool   // the constraint empties the column when the row that is named goes
 }
 
 // RefKind says how a reference is kept.
@@ -83,15 +86,17 @@ type Enum struct {
 //	columns A B … | columns *     all columns it is known to have; * = not compared
 //	key A B [nulls] [guarded] [beside C] [where CONDITION]     unique
 //	want A B [nulls] [beside C]   unique by its meaning, without an index
-//	ref A TABLE.B [until NAME]    a foreign key; until a migration whose name begins so
+//	ref A TABLE.B [until NAME | null]   a foreign key; until a migration whose name begins so; null: it sets NULL
 //	soft A TABLE.B                a reference without one
 //	array A TABLE.B               many of them in a column
 //	copy A VIA TABLE.B            A repeats B of the row that VIA names by its id
 //	count A TABLE.B [= KEY] [| CONDITION ON c [| CONDITION ON t]]
 //	rule CODE A | CONDITION ON t [| WORDS [| JOIN]]
 //
+// what merges rows (see mergeWord)
+//
 // and, for the whole: enum NAME A B …, known TABLE …, migrations TABLE.COLUMN,
-// first NAME, must TABLE.COLUMN …, host STATEMENT. Lines with # are remarks. {host}
+// first NAME, must TABLE.COLUMN …, host STATEMENT, names typeorm|manifest. Lines with # are remarks. {host}
 // stands for what the last of these tells.
 func ParseSchema(text string) (*Schema, error) {
 	s := &Schema{byName: map[string]*Table{}}
@@ -148,6 +153,7 @@ func (s *Schema) line(at **Table, line string) error {
 		if len(f) == 4 && f[2] == "until" {
 			r.Until = f[3]
 		}
+		r.Null = len(f) == 3 && f[2] == "null"
 		t.Refs = append(t.Refs, r)
 	case "copy":
 		if err := need(3); err != nil {
@@ -182,8 +188,15 @@ func (s *Schema) line(at **Table, line string) error {
 		s.Must = f
 	case "host":
 		s.Host = rest
+	case "names":
+		s.Names = rest
 	default:
-		return fmt.Errorf("unknown word %q", word)
+		if known, err := t.mergeWord(word, rest, part); !known || err != nil {
+			if err == nil {
+				err = fmt.Errorf("unknown word %q", word)
+			}
+			return err
+		}
 	}
 	return nil
 }
