@@ -93,19 +93,33 @@ func Apply(ctx context.Context, conn *pgx.Conn, s *Schema, plan *Plan, o ApplyOp
 const sqlSession = `SELECT set_config('search_path', 'public', false), set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
 	set_config('idle_in_transaction_session_timeout', '0', false), set_config('application_name', 'oven doctor', false)`
 
-const sqlRunUnlock = `SELECT pg_advisory_unlock($1, 0)`
+// lockPatience is how long another repair is waited for.
+const lockPatience = 15 * time.Second
+
+const (
+	sqlNotice    = `SELECT set_config('client_connection_check_interval', '1s', false)`
+	sqlRunUnlock = `SELECT pg_advisory_unlock($1, 0)`
+)
 
 // lockRepairs makes sure that there is one repair at a time.
 func lockRepairs(ctx context.Context, conn *pgx.Conn) (func(), error) {
 	if _, err := conn.Exec(ctx, sqlSession); err != nil {
 		return nil, Plain(err)
 	}
-	var free bool
-	if err := conn.QueryRow(ctx, sqlRunLock, pg.LockDoctor).Scan(&free); err != nil {
+	// A repair whose process was killed ends when the database notices, in seconds.
+	if _, err := conn.Exec(ctx, sqlNotice); err != nil && pg.Code(err) != "42704" {
 		return nil, Plain(err)
 	}
-	if !free {
-		return nil, ErrBusy
+	for end, free := time.Now().Add(lockPatience), false; ; wait(ctx, 100*time.Millisecond) {
+		if err := conn.QueryRow(ctx, sqlRunLock, pg.LockDoctor).Scan(&free); err != nil {
+			return nil, Plain(err)
+		}
+		if free {
+			break
+		}
+		if time.Now().After(end) {
+			return nil, ErrBusy
+		}
 	}
 	return func() { _, _ = conn.Exec(context.WithoutCancel(ctx), sqlRunUnlock, pg.LockDoctor) }, nil
 }
@@ -409,10 +423,7 @@ const (
 WITH o AS (SELECT t.ctid AS at, t.%[2]s AS old FROM %[1]s t WHERE t.%[2]s IS NOT NULL AND NOT EXISTS (SELECT FROM %[3]s p WHERE p.%[4]s = t.%[2]s) LIMIT 5000 FOR UPDATE),
 u AS (UPDATE %[1]s t SET %[2]s = NULL FROM o WHERE t.ctid = o.at RETURNING %[5]s AS k, o.old::text AS old)
 INSERT INTO doctor_archive.image (run, tbl, op, key, col, old) SELECT $1, %[6]s, 'set', k, %[7]s, old FROM u`
-	sqlOrphanDrop = `
-WITH d AS (DELETE FROM %[1]s t WHERE t.ctid = ANY(ARRAY(SELECT t.ctid FROM %[1]s t WHERE t.%[2]s IS NOT NULL AND NOT EXISTS (SELECT FROM %[3]s p WHERE p.%[4]s = t.%[2]s) LIMIT 5000 FOR UPDATE))
-	RETURNING %[5]s AS k, t::text AS old)
-INSERT INTO doctor_archive.image (run, tbl, op, key, old) SELECT $1, %[6]s, 'orphan', k, old FROM d`
+	sqlOrphanOf  = `SELECT DISTINCT t.%[2]s::text FROM %[1]s t WHERE t.%[2]s IS NOT NULL AND NOT EXISTS (SELECT FROM %[3]s p WHERE p.%[4]s = t.%[2]s) LIMIT 500`
 	sqlHasOrphan = `SELECT EXISTS (SELECT FROM %[1]s t WHERE t.%[2]s IS NOT NULL AND NOT EXISTS (SELECT FROM %[3]s p WHERE p.%[4]s = t.%[2]s))`
 )
 
@@ -429,27 +440,43 @@ func (a *applier) orphans(ctx context.Context, w Work) (kept bool, err error) {
 			err := a.conn.QueryRow(ctx, fmt.Sprintf(sqlHasOrphan, quote(t.Name), quote(ref.Column), quote(ref.Table), quote(ref.To))).Scan(&some)
 			return some, err
 		}
-		sql := sqlOrphanDrop
-		if ref.Null {
-			sql = sqlOrphanNull
-		}
-		sql = fmt.Sprintf(sql, quote(t.Name), quote(ref.Column), quote(ref.Table), quote(ref.To), a.identity(t.Name), literal(t.Name), literal(ref.Column))
-		for {
-			var n int64
-			err := a.tx(ctx, func(tx pgx.Tx) error {
-				tag, err := tx.Exec(ctx, sql, a.run)
-				n = tag.RowsAffected()
+		for more := true; more; {
+			err := a.tx(ctx, func(tx pgx.Tx) (err error) {
+				if ref.Null {
+					more, err = a.emptied(ctx, tx, t, ref)
+				} else {
+					more, err = a.dropped(ctx, tx, t, ref)
+				}
 				return err
 			})
 			if err != nil {
 				return false, err
 			}
-			if n == 0 {
-				break
-			}
 		}
 	}
 	return false, nil
+}
+
+// emptied takes the names of what is gone out of some rows; more: there may be others.
+func (a *applier) emptied(ctx context.Context, tx pgx.Tx, t *Table, ref Ref) (more bool, err error) {
+	tag, err := tx.Exec(ctx, fmt.Sprintf(sqlOrphanNull, quote(t.Name), quote(ref.Column), quote(ref.Table), quote(ref.To), a.identity(t.Name), literal(t.Name), literal(ref.Column)), a.run)
+	return tag.RowsAffected() > 0, err
+}
+
+// dropped puts rows aside that belong to what is gone.
+func (a *applier) dropped(ctx context.Context, tx pgx.Tx, t *Table, ref Ref) (more bool, err error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf(sqlOrphanOf, quote(t.Name), quote(ref.Column), quote(ref.Table), quote(ref.To)))
+	if err != nil {
+		return false, err
+	}
+	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(gone) == 0 {
+		return false, err
+	}
+	if err := a.delete(ctx, tx, t.Name, ref.Column, gone, "(true)"); err != nil {
+		return false, err
+	}
+	return true, a.recount(ctx, tx)
 }
 
 const sqlQuiet = `SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '30min', true), set_config('oven_doctor.quiet', 'on', true)`

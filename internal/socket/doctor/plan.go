@@ -575,6 +575,10 @@ func (pl *planner) decide(ctx context.Context, t *Table, g *Merge, f *facts) err
 	if chosen != "" && !slices.Contains(g.IDs, chosen) {
 		chosen = ""
 	}
+	if at := pl.address(t.Name); slices.ContainsFunc(t.Refs, func(r Ref) bool { return r.Column == at }) {
+		g.Undecided = "they are of different rows that are not one: repaired by hand, or not at all"
+		return nil
+	}
 	why := pl.doubts(g, f)
 	best := slices.MaxFunc(g.IDs, func(a, b string) int { return cmp.Or(cmp.Compare(f.total[a], f.total[b]), cmp.Compare(b, a)) })
 	reason := "most refer to it"

@@ -158,7 +158,7 @@ UPDATE %[1]s t SET %[2]s = (o.x).%[2]s FROM (SELECT $1::text::%[1]s AS x) o, (SE
 func (a *applier) restore(ctx context.Context, tx pgx.Tx, i image) (int64, error) {
 	where, args := a.where(i)
 	switch i.op {
-	case "delete", "drop", "orphan", "twin":
+	case "delete", "drop", "twin":
 		columns, err := a.writable(ctx, tx, i.table)
 		if err != nil {
 			return 0, err
