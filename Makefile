@@ -13,7 +13,7 @@ RECORDS := $(or $(TMPDIR),/tmp)/oven-contract-$(shell id -u)-$(shell pwd | cksum
 CONTRACT = cd test/contract && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund >&2; } \
 	&& node check.mjs $(RECORDS) $(CURDIR)/build/contract.json
 
-.PHONY: help run build web test lint schema contract demo test-faults bench-api bench-delivery bench-inbox fuzz drill
+.PHONY: help run build web test lint schema contract demo test-faults bench-api bench-delivery bench-inbox bench-doctor fuzz drill
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,10 +45,10 @@ test: ## install what tests need, then build, vet, check the format and run all 
 
 test-faults: ## run what takes longer: servers killed, frozen, cut off from their database, huge backlogs
 	go test -tags faults -count=1 -timeout 20m -v ./test/faults
-	go test -tags faults -count=1 -timeout 20m -v -run '^TestLong' ./internal/socket/delivery
+	go test -tags faults -count=1 -timeout 20m -v -run '^TestLong' ./internal/socket/delivery ./internal/doctor
 
 drill: ## do to databases every known way of going wrong; the doctor must find it, and nothing besides
-	go test -count=1 -v -run 'Drill|Explain|Real|Private|Clean' ./internal/doctor ./cmd/oven
+	go test -count=1 -v -run 'Drill|Repair|Explain|Real|Private|Clean' ./internal/doctor ./cmd/oven
 
 lint: ## golangci-lint, as tools/go.mod pins it
 	go tool -modfile=tools/go.mod golangci-lint run --build-tags faults ./...
@@ -71,6 +71,9 @@ bench-delivery: ## measure deliveries beside a large clean-up; last line: one JS
 
 bench-inbox: ## measure what comes in, and mentions while relays flood; last line: one JSON object
 	go run ./test/benchinbox
+
+bench-doctor: ## measure a repair of a large database while clients write; last line: one JSON object
+	go run ./test/benchdoctor
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	scripts/fuzz

@@ -137,6 +137,7 @@ func (o *opened) app(ctx context.Context, workers bool) (*app.App, error) {
 		PrivateNetworks: o.cfg.AllowedPrivateNetworks, SetupPassword: o.cfg.SetupPassword, TestHosts: o.cfg.TestHosts, Workers: workers, Log: o.log,
 		Backup: app.Backup{DataDir: dir, DirectURL: o.cfg.DatabaseDirectURL, SecretKeyFile: o.cfg.SecretKeyFile, Settings: o.settings,
 			Config: backup.Config{To: o.cfg.Backup.To, S3: o.cfg.S3, Every: o.cfg.Backup.Every, Recipients: o.cfg.Backup.Recipients,
+				ProveEvery: o.cfg.Backup.ProveEvery, Identities: o.cfg.Backup.Identities,
 				Keep: backup.Keep{Last: o.cfg.Backup.KeepLast, Daily: o.cfg.Backup.KeepDaily, Weekly: o.cfg.Backup.KeepWeekly}}},
 	})
 }

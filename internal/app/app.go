@@ -315,7 +315,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Retention = retention.New(retention.Deps{DB: o.DB, Meta: a.Meta, Notes: a.Notes, Drive: a.Drive, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids,
 		Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
 	a.Backups, err = backup.New(backup.Source{DB: o.DB, Direct: o.Backup.DirectURL, Files: o.Files, Dir: o.Backup.DataDir, Box: o.Box,
-		SecretKeyFile: o.Backup.SecretKeyFile, Version: o.Version, Settings: o.Backup.Settings, Schema: db.Schema, Log: o.Log}, o.Backup.Config, a.clock.Now)
+		SecretKeyFile: o.Backup.SecretKeyFile, Version: o.Version, Settings: o.Backup.Settings, Schema: db.Schema, Log: o.Log}, o.Backup.Config,
+		backup.Prover{Version: o.Version, Schema: db.Schema, Migrate: db.Migrate, Log: o.Log}, a.clock.Now)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,9 @@ func (k Keep) Goes(all []Info) []Info { return k.goes(all) }
 // Work makes a backup when one is due.
 func (s *Service) Work(ctx context.Context) error { return s.work(ctx) }
 
+// Prove restores the newest backup when that is due.
+func (s *Service) Prove(ctx context.Context) error { return s.prove(ctx) }
+
 // Hold takes a place's lock.
 func Hold(ctx context.Context, p Place) (func(), error) { return p.lock(ctx) }
 

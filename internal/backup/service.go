@@ -21,18 +21,23 @@ type Config struct {
 	Every      time.Duration
 	Keep       Keep
 	Recipients Recipients
+	ProveEvery time.Duration // how often the newest one is restored to prove it; 0: never
+	Identities []string      // files with the private keys for that
 }
 
 // Service backs the server up by its settings, and tells how that went.
 type Service struct {
 	Source
 	Config
-	now func() time.Time
+	prover Prover
+	now    func() time.Time
 }
 
 // New makes the service. It refuses settings that would fail every time.
-func New(src Source, c Config, now func() time.Time) (*Service, error) {
-	return &Service{Source: src, Config: c, now: now}, c.Recipients.Check()
+func New(src Source, c Config, prover Prover, now func() time.Time) (*Service, error) {
+	s := &Service{Source: src, Config: c, prover: prover, now: now}
+	s.prover.Source = &s.Source
+	return s, c.Recipients.Check()
 }
 
 // Endpoints is the API of this slice.
@@ -57,7 +62,11 @@ func (s *Service) Jobs() []job.Worker {
 	if s.To == "" {
 		return nil
 	}
-	return []job.Worker{job.Long(lookEvery, due{}, s.work)}
+	list := []job.Worker{job.Long(lookEvery, due{}, s.work)}
+	if s.provable() {
+		list = append(list, job.Long(lookEvery, proof{}, s.prove))
+	}
+	return list
 }
 
 const (
@@ -159,6 +168,7 @@ type statusRes struct {
 	Encrypted         bool   `json:"encrypted"`
 	Keep              keeps  `json:"keep"`
 	Running           bool   `json:"running"`
+	ProveEvery        int64  `json:"proveEvery"` // seconds; 0: nothing is proven by itself
 	LastGoodBackup    *run   `json:"lastGoodBackup"`
 	LastProvenRestore *run   `json:"lastProvenRestore"`
 	Runs              []run  `json:"runs"` // newest first
@@ -179,6 +189,9 @@ func (s *Service) apiStatus(ctx context.Context, _ *api.Call, _ struct{}) (*stat
 		Keep: keeps{Last: s.Config.Keep.Last, Daily: s.Config.Keep.Daily, Weekly: s.Config.Keep.Weekly}}
 	if err := s.DB.QueryRow(ctx, sqlRunning, pg.LockBackup).Scan(&out.Running); err != nil {
 		return nil, fmt.Errorf("backup: %w", err)
+	}
+	if s.To != "" && s.provable() {
+		out.ProveEvery = int64(s.Config.ProveEvery / time.Second)
 	}
 	var err error
 	if out.Runs, err = s.runs(ctx, sqlRuns); err != nil {

@@ -78,6 +78,50 @@ func TestScheduled(t *testing.T) {
 	w.make(backup.Order{Place: w.open(dir)})
 }
 
+// The server restores its newest backup by itself, now and then, and says when that
+// did not go.
+func TestScheduledProof(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "proven")
+	w := newWorld(t, func(o *app.Options) {
+		o.Backup.Config = backup.Config{To: dir, Every: 24 * time.Hour, ProveEvery: 7 * 24 * time.Hour}
+	})
+	runs := func(where string) int {
+		return w.s.Count(t, "SELECT count(*) FROM backup_run WHERE kind = 'verify' AND "+where)
+	}
+	eventually(t, "a backup", func() bool {
+		return w.s.Count(t, "SELECT count(*) FROM backup_run WHERE kind = 'backup' AND error = ''") == 1
+	})
+	must(t, w.s.App.Backups.Prove(t.Context()))
+	eventually(t, "a proof", func() bool { return runs("error = ''") == 1 })
+	st := w.alice.Post(t, "oven/admin/backup", m{})
+	if testsrv.Dig(st, "proveEvery") != 604800.0 || testsrv.Dig(st, "lastProvenRestore", "backupId") != testsrv.Dig(st, "lastGoodBackup", "backupId") {
+		t.Errorf("%v", st)
+	}
+	must(t, w.s.App.Backups.Prove(t.Context()))
+	if n := runs("true"); n != 1 {
+		t.Errorf("not due, and proven %d times", n)
+	}
+	// A week later, and a file of it is damaged.
+	_, err := w.s.DB.Exec(t.Context(), "UPDATE backup_run SET began_at = began_at - interval '8 days' WHERE kind = 'verify'")
+	must(t, err)
+	parts, err := filepath.Glob(filepath.Join(dir, "*", "*", "database*"))
+	if err != nil || len(parts) == 0 {
+		if parts, err = filepath.Glob(filepath.Join(dir, "*", "database*")); err != nil || len(parts) == 0 {
+			t.Fatalf("no dump below %s: %v", dir, err)
+		}
+	}
+	must(t, os.Truncate(parts[0], 10))
+	must(t, w.s.App.Backups.Prove(t.Context()))
+	if n := runs("error <> ''"); n != 1 {
+		t.Errorf("a damaged backup: %d failures", n)
+	}
+	must(t, w.s.App.Backups.Prove(t.Context()))
+	if n := runs("error <> ''"); n != 1 {
+		t.Errorf("tried again at once: %d failures", n)
+	}
+}
+
 // Two at once: one works, the other says so.
 func TestOneAtATime(t *testing.T) {
 	t.Parallel()

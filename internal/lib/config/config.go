@@ -83,6 +83,8 @@ type Backup struct {
 	KeepDaily  int           // days of which one stays
 	KeepWeekly int           // weeks of which one stays
 	Recipients []string      // age public keys; empty: not encrypted
+	ProveEvery time.Duration // how often the newest backup is restored to prove it; a week when not set, 0: never
+	Identities []string      // files with age private keys, for proving encrypted backups
 }
 
 // Host is the server's authority as it stands in handles and in the database: lower case, punycode, with the port

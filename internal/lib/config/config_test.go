@@ -315,21 +315,23 @@ func write(t *testing.T, yaml string) string {
 
 func TestBackup(t *testing.T) {
 	c, err := config.Load(write(t, "s3: {endpoint: 'https://s3.example', access_key: a, secret_key: hunter2}\n"+
-		"backup: {to: 's3://b/p', every: 6h, keep_last: 2, keep_daily: 7, keep_weekly: 4, age_recipients: [age1x, age1y]}\n"), []string{"OVEN_MODE=test"})
+		"backup: {to: 's3://b/p', every: 6h, keep_last: 2, keep_daily: 7, keep_weekly: 4, age_recipients: [age1x, age1y], verify_every: 24h, age_identity_files: /k}\n"), []string{"OVEN_MODE=test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := c.Backup
-	if b.To != "s3://b/p" || b.Every != 6*time.Hour || b.KeepLast != 2 || b.KeepDaily != 7 || b.KeepWeekly != 4 || !slices.Equal(b.Recipients, []string{"age1x", "age1y"}) {
+	if b.To != "s3://b/p" || b.Every != 6*time.Hour || b.KeepLast != 2 || b.KeepDaily != 7 || b.KeepWeekly != 4 || !slices.Equal(b.Recipients, []string{"age1x", "age1y"}) ||
+		b.ProveEvery != 24*time.Hour || !slices.Equal(b.Identities, []string{"/k"}) {
 		t.Errorf("%+v", b)
 	}
 	for env, want := range map[string]string{
-		"OVEN_BACKUP_TO=ftp://x":     "a folder or s3://",
-		"OVEN_BACKUP_TO=s3://b":      "needs s3.endpoint",
-		"OVEN_BACKUP_EVERY=1m":       "not less than 5m",
-		"OVEN_BACKUP_EVERY=often":    "backup.every (OVEN_BACKUP_EVERY)",
-		"OVEN_BACKUP_KEEP_LAST=-1":   "backup.keep_last",
-		"OVEN_BACKUP_KEEP_DAILY=few": "a number is needed",
+		"OVEN_BACKUP_TO=ftp://x":      "a folder or s3://",
+		"OVEN_BACKUP_TO=s3://b":       "needs s3.endpoint",
+		"OVEN_BACKUP_EVERY=1m":        "not less than 5m",
+		"OVEN_BACKUP_EVERY=often":     "backup.every (OVEN_BACKUP_EVERY)",
+		"OVEN_BACKUP_KEEP_LAST=-1":    "backup.keep_last",
+		"OVEN_BACKUP_VERIFY_EVERY=1m": "not less than 1h",
+		"OVEN_BACKUP_KEEP_DAILY=few":  "a number is needed",
 	} {
 		if _, err := config.Load("", []string{"OVEN_MODE=test", env}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", env, err, want)

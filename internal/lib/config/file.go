@@ -51,6 +51,8 @@ type backup struct {
 	KeepDaily     text `yaml:"keep_daily"`
 	KeepWeekly    text `yaml:"keep_weekly"`
 	AgeRecipients text `yaml:"age_recipients"`
+	VerifyEvery   text `yaml:"verify_every"`
+	AgeIdentities text `yaml:"age_identity_files"`
 }
 
 // text is a plain value; a list counts as its items with commas between.

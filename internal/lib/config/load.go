@@ -46,6 +46,8 @@ func (f *file) settings() []setting {
 		{"backup.keep_daily", &f.Backup.KeepDaily},
 		{"backup.keep_weekly", &f.Backup.KeepWeekly},
 		{"backup.age_recipients", &f.Backup.AgeRecipients},
+		{"backup.verify_every", &f.Backup.VerifyEvery},
+		{"backup.age_identity_files", &f.Backup.AgeIdentities},
 		{"test_hosts", &f.TestHosts},
 	}
 }

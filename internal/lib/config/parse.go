@@ -134,6 +134,11 @@ func (f *backup) parse(c *Backup, check func(string, error)) {
 	if err != nil || c.Every < oftenest {
 		check("backup.every", errors.New("a time such as 24h is needed, not less than 5m"))
 	}
+	c.ProveEvery, err = time.ParseDuration(f.VerifyEvery.or("168h"))
+	if err != nil || c.ProveEvery != 0 && c.ProveEvery < time.Hour {
+		check("backup.verify_every", errors.New("a time such as 168h is needed, not less than 1h; 0 switches it off"))
+	}
+	c.Identities = f.AgeIdentities.list()
 	for key, n := range map[string]struct {
 		text text
 		to   *int
