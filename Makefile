@@ -13,7 +13,7 @@ RECORDS := $(or $(TMPDIR),/tmp)/oven-contract-$(shell id -u)-$(shell pwd | cksum
 CONTRACT = cd test/contract && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund >&2; } \
 	&& node check.mjs $(RECORDS) $(CURDIR)/build/contract.json
 
-.PHONY: help run build web test lint schema contract demo test-faults bench-api bench-delivery bench-inbox bench-doctor fuzz drill
+.PHONY: help run build web test lint schema contract demo test-faults bench-api bench-delivery bench-inbox bench-doctor bench-search bench-stream fuzz drill test-s3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -47,6 +47,9 @@ test-faults: ## run what takes longer: servers killed, frozen, cut off from thei
 	go test -tags faults -count=1 -timeout 20m -v ./test/faults
 	go test -tags faults -count=1 -timeout 20m -v -run '^TestLong' ./internal/socket/delivery ./internal/doctor
 
+test-s3: ## run the tests of the object store on a real one (builds versitygw)
+	@scripts/test-s3
+
 drill: ## do to databases every known way of going wrong; the doctor must find it, and nothing besides
 	go test -count=1 -v -run 'Drill|Repair|Explain|Real|Private|Clean' ./internal/doctor ./cmd/oven
 
@@ -74,6 +77,12 @@ bench-inbox: ## measure what comes in, and mentions while relays flood; last lin
 
 bench-doctor: ## measure a repair of a large database while clients write; last line: one JSON object
 	go run ./test/benchdoctor
+
+bench-search: ## measure the search index beside SQLite's and PostgreSQL's; last line: one JSON object
+	go run ./test/benchsearch
+
+bench-stream: ## measure 10,000 idle sockets, and how long notes take to them; last line: one JSON object
+	go run ./test/benchstream
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	scripts/fuzz

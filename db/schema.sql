@@ -120,6 +120,44 @@ CREATE TABLE "announcement_read" (
 );
 CREATE INDEX announcement_read_announcement_idx ON public.announcement_read USING btree (announcement_id);
 
+-- owner: antenna. What an account wants to be collected out of everything that is written. read_id: the newest that was shown
+CREATE TABLE "antenna" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	src text NOT NULL,
+	user_list_id text COLLATE "C",
+	keywords jsonb NOT NULL,
+	exclude_keywords jsonb NOT NULL,
+	users text[] NOT NULL,
+	case_sensitive boolean NOT NULL,
+	local_only boolean NOT NULL,
+	exclude_bots boolean NOT NULL,
+	with_replies boolean NOT NULL,
+	with_file boolean NOT NULL,
+	exclude_sensitive_channel boolean NOT NULL,
+	is_active boolean NOT NULL DEFAULT true,
+	last_used_at timestamp with time zone NOT NULL DEFAULT now(),
+	changed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+	read_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	CONSTRAINT antenna_pkey PRIMARY KEY (id),
+	CONSTRAINT antenna_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT antenna_user_list_id_fkey FOREIGN KEY (user_list_id) REFERENCES user_list(id) ON DELETE SET NULL,
+	CONSTRAINT antenna_src_check CHECK ((src = ANY (ARRAY['home'::text, 'all'::text, 'users'::text, 'list'::text, 'users_blacklist'::text])))
+);
+CREATE INDEX antenna_list_idx ON public.antenna USING btree (user_list_id) WHERE (user_list_id IS NOT NULL);
+CREATE INDEX antenna_user_idx ON public.antenna USING btree (user_id);
+
+-- owner: antenna. What antennas have caught, the newest of it
+CREATE TABLE "antenna_note" (
+	antenna_id text COLLATE "C" NOT NULL,
+	note_id text COLLATE "C" NOT NULL,
+	CONSTRAINT antenna_note_pkey PRIMARY KEY (antenna_id, note_id),
+	CONSTRAINT antenna_note_antenna_id_fkey FOREIGN KEY (antenna_id) REFERENCES antenna(id) ON DELETE CASCADE,
+	CONSTRAINT antenna_note_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
+);
+CREATE INDEX antenna_note_note_idx ON public.antenna_note USING btree (note_id);
+
 -- owner: auth. Apps of the older kind; secret_enc is sealed with the server's secret key
 CREATE TABLE "app" (
 	id text COLLATE "C" NOT NULL,
@@ -229,6 +267,100 @@ CREATE TABLE "change_stage" (
 	CONSTRAINT change_stage_pkey PRIMARY KEY (id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
 
+-- owner: channel. Places for notes on one subject; counts follow the change log
+CREATE TABLE "channel" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C",
+	name text NOT NULL,
+	description text,
+	banner_id text COLLATE "C",
+	pinned_note_ids text[] COLLATE "C" NOT NULL DEFAULT '{}'::text[],
+	color text NOT NULL DEFAULT '#86b300'::text,
+	is_archived boolean NOT NULL DEFAULT false,
+	is_sensitive boolean NOT NULL DEFAULT false,
+	allow_renote_to_external boolean NOT NULL DEFAULT true,
+	last_noted_at timestamp with time zone,
+	notes_count bigint NOT NULL DEFAULT 0,
+	users_count bigint NOT NULL DEFAULT 0,
+	CONSTRAINT channel_pkey PRIMARY KEY (id),
+	CONSTRAINT channel_banner_id_fkey FOREIGN KEY (banner_id) REFERENCES drive_file(id) ON DELETE SET NULL,
+	CONSTRAINT channel_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE SET NULL
+);
+CREATE INDEX channel_banner_idx ON public.channel USING btree (banner_id) WHERE (banner_id IS NOT NULL);
+CREATE INDEX channel_noted_idx ON public.channel USING btree (last_noted_at DESC) WHERE ((NOT is_archived) AND (last_noted_at IS NOT NULL));
+CREATE INDEX channel_user_idx ON public.channel USING btree (user_id, id DESC);
+
+-- owner: channel. How many notes each account has in a channel, for counting accounts
+CREATE TABLE "channel_author" (
+	channel_id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	notes bigint NOT NULL,
+	CONSTRAINT channel_author_pkey PRIMARY KEY (channel_id, user_id),
+	CONSTRAINT channel_author_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id) ON DELETE CASCADE
+);
+
+-- owner: channel. Channels that accounts keep at hand
+CREATE TABLE "channel_favorite" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	channel_id text COLLATE "C" NOT NULL,
+	CONSTRAINT channel_favorite_pkey PRIMARY KEY (user_id, channel_id),
+	CONSTRAINT channel_favorite_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id) ON DELETE CASCADE,
+	CONSTRAINT channel_favorite_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX channel_favorite_channel_idx ON public.channel_favorite USING btree (channel_id);
+
+-- owner: channel. Whose home timelines the notes of a channel come to
+CREATE TABLE "channel_following" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	channel_id text COLLATE "C" NOT NULL,
+	CONSTRAINT channel_following_pkey PRIMARY KEY (user_id, channel_id),
+	CONSTRAINT channel_following_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id) ON DELETE CASCADE,
+	CONSTRAINT channel_following_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX channel_following_channel_idx ON public.channel_following USING btree (channel_id);
+
+-- owner: channel. Channels of which an account wants to see nothing, for a time or for good
+CREATE TABLE "channel_muting" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	channel_id text COLLATE "C" NOT NULL,
+	expires_at timestamp with time zone,
+	CONSTRAINT channel_muting_pkey PRIMARY KEY (user_id, channel_id),
+	CONSTRAINT channel_muting_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id) ON DELETE CASCADE,
+	CONSTRAINT channel_muting_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX channel_muting_channel_idx ON public.channel_muting USING btree (channel_id);
+
+-- owner: chart. What was added to each column of a chart in an hour and in a day (UTC), in the order in which package stats names the columns; span all, at the epoch: what was added to its totals ever. grp: an account's id or a server's authority, empty where the chart has no groups
+CREATE TABLE "chart" (
+	name text COLLATE "C" NOT NULL,
+	grp text COLLATE "C" NOT NULL DEFAULT ''::text,
+	span text COLLATE "C" NOT NULL,
+	at timestamp with time zone NOT NULL,
+	v bigint[] NOT NULL,
+	CONSTRAINT chart_pkey PRIMARY KEY (name, grp, span, at),
+	CONSTRAINT chart_span_check CHECK ((span = ANY (ARRAY['hour'::text, 'day'::text, 'all'::text])))
+) WITH (fillfactor=70);
+
+-- owner: chart. Hours in which the server was there to count: where there is none, nothing is known, which is not the same as nothing has happened
+CREATE TABLE "chart_hour" (
+	at timestamp with time zone NOT NULL,
+	CONSTRAINT chart_hour_pkey PRIMARY KEY (at)
+);
+
+-- owner: chart. Who was counted already in a column that counts each once; of the last days
+CREATE TABLE "chart_member" (
+	at timestamp with time zone NOT NULL,
+	span text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	grp text COLLATE "C" NOT NULL,
+	member text COLLATE "C" NOT NULL,
+	col text COLLATE "C" NOT NULL,
+	CONSTRAINT chart_member_pkey PRIMARY KEY (at, span, name, grp, member, col)
+);
+
 -- owner: account. The clearing of an account's notes and files, one run an account, the last: what lies before before_id goes, up to after_id it has come. Whoever works at it holds the row for one batch
 CREATE TABLE "cleanup" (
 	user_id text COLLATE "C" NOT NULL,
@@ -308,12 +440,23 @@ CREATE TABLE "counter" (
 	CONSTRAINT counter_pkey PRIMARY KEY (name)
 ) WITH (fillfactor=70);
 
--- owner: drive. Stored bytes whose file is gone, to be erased
-CREATE TABLE "drive_erase" (
+-- owner: drive. What is in the store of files. Bytes of no file are erased once their time (until) is over, at once when they have none. kind cache: a picture of another server, under its name (name) once it is whole; used_at: when it was last looked at, to an hour
+CREATE TABLE "drive_blob" (
 	key text COLLATE "C" NOT NULL,
-	at timestamp with time zone NOT NULL DEFAULT now(),
-	CONSTRAINT drive_erase_pkey PRIMARY KEY (key)
+	file_id text COLLATE "C",
+	kind text NOT NULL,
+	type text NOT NULL,
+	size bigint NOT NULL DEFAULT 0,
+	until timestamp with time zone,
+	name text COLLATE "C",
+	used_at timestamp with time zone,
+	CONSTRAINT drive_blob_pkey PRIMARY KEY (key),
+	CONSTRAINT drive_blob_file_id_fkey FOREIGN KEY (file_id) REFERENCES drive_file(id) ON DELETE SET NULL
 );
+CREATE INDEX drive_blob_file_idx ON public.drive_blob USING btree (file_id) WHERE (file_id IS NOT NULL);
+CREATE UNIQUE INDEX drive_blob_name_key ON public.drive_blob USING btree (name) WHERE (name IS NOT NULL);
+CREATE INDEX drive_blob_until_idx ON public.drive_blob USING btree (until NULLS FIRST) WHERE (file_id IS NULL);
+CREATE INDEX drive_blob_used_idx ON public.drive_blob USING btree (used_at, key) INCLUDE (size) WHERE (name IS NOT NULL);
 
 -- owner: drive. is_link: a remote file known by its address only
 CREATE TABLE "drive_file" (
@@ -332,12 +475,32 @@ CREATE TABLE "drive_file" (
 	uri text COLLATE "C",
 	is_sensitive boolean NOT NULL DEFAULT false,
 	is_link boolean NOT NULL DEFAULT false,
+	folder_id text COLLATE "C",
+	public_type text,
 	CONSTRAINT drive_file_pkey PRIMARY KEY (id),
+	CONSTRAINT drive_file_folder_id_fkey FOREIGN KEY (folder_id) REFERENCES drive_folder(id) ON DELETE SET NULL,
 	CONSTRAINT drive_file_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE SET NULL
 );
+CREATE INDEX drive_file_folder_idx ON public.drive_file USING btree (user_id, folder_id, id DESC) WHERE (user_host IS NULL);
+CREATE INDEX drive_file_in_folder_idx ON public.drive_file USING btree (folder_id) WHERE (folder_id IS NOT NULL);
+CREATE INDEX drive_file_md5_idx ON public.drive_file USING btree (user_id, md5) WHERE ((user_host IS NULL) AND (md5 <> ''::text));
+CREATE INDEX drive_file_size_idx ON public.drive_file USING btree (user_id) INCLUDE (size) WHERE (NOT is_link);
 CREATE INDEX drive_file_uri_idx ON public.drive_file USING btree (uri) WHERE (uri IS NOT NULL);
 CREATE INDEX drive_file_url_idx ON public.drive_file USING btree (url) WHERE (NOT is_link);
 CREATE INDEX drive_file_user_idx ON public.drive_file USING btree (user_id, id DESC);
+
+-- owner: drive. Folders of an account's files
+CREATE TABLE "drive_folder" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	parent_id text COLLATE "C",
+	name text NOT NULL,
+	CONSTRAINT drive_folder_pkey PRIMARY KEY (id),
+	CONSTRAINT drive_folder_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES drive_folder(id) ON DELETE SET NULL,
+	CONSTRAINT drive_folder_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX drive_folder_parent_idx ON public.drive_folder USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX drive_folder_user_idx ON public.drive_folder USING btree (user_id, parent_id, id DESC);
 
 -- owner: auth. Addresses that still have to be proven; a code is good for the one address it was sent to
 CREATE TABLE "email_proof" (
@@ -369,6 +532,28 @@ CREATE TABLE "emoji" (
 	CONSTRAINT emoji_name_host_key UNIQUE NULLS NOT DISTINCT (name, host),
 	CONSTRAINT emoji_pkey PRIMARY KEY (id)
 );
+
+-- owner: catalogue. Archives of emoji that are taken in (file_id) or written (file_id once it is). position: entries of the archive that are done with, each of which is applied in the transaction that moves it; tries: since it last moved; remarks: the first of what was passed over, and why. Forgotten a month after the end
+CREATE TABLE "emoji_carry" (
+	id text COLLATE "C" NOT NULL,
+	kind text NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	file_id text COLLATE "C",
+	asked_at timestamp with time zone NOT NULL DEFAULT now(),
+	due_at timestamp with time zone NOT NULL DEFAULT now(),
+	finished_at timestamp with time zone,
+	tries integer NOT NULL DEFAULT 0,
+	"position" integer NOT NULL DEFAULT 0,
+	added integer NOT NULL DEFAULT 0,
+	replaced integer NOT NULL DEFAULT 0,
+	same integer NOT NULL DEFAULT 0,
+	passed integer NOT NULL DEFAULT 0,
+	remarks jsonb NOT NULL DEFAULT '[]'::jsonb,
+	CONSTRAINT emoji_carry_pkey PRIMARY KEY (id),
+	CONSTRAINT emoji_carry_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT emoji_carry_kind_check CHECK ((kind = ANY (ARRAY['import'::text, 'export'::text])))
+);
+CREATE INDEX emoji_carry_due_idx ON public.emoji_carry USING btree (due_at) WHERE (finished_at IS NULL);
 
 -- owner: delivery. Sets of endpoints, each stored once; digest is of the sorted ids
 CREATE TABLE "fed_audience" (
@@ -717,6 +902,34 @@ CREATE TABLE "instance_stat" (
 	CONSTRAINT instance_stat_pkey PRIMARY KEY (host)
 ) WITH (fillfactor=50);
 
+-- owner: letter. Whom a letter will tell of notifications from since on, when it is due, and when the last one was sent
+CREATE TABLE "letter_due" (
+	user_id text COLLATE "C" NOT NULL,
+	since text COLLATE "C" NOT NULL,
+	due_at timestamp with time zone,
+	sent_at timestamp with time zone,
+	CONSTRAINT letter_due_pkey PRIMARY KEY (user_id),
+	CONSTRAINT letter_due_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX letter_due_idx ON public.letter_due USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+-- owner: letter. Announcements that are being written to accounts, and the account that was last
+CREATE TABLE "letter_news" (
+	announcement_id text COLLATE "C" NOT NULL,
+	after_id text COLLATE "C" NOT NULL DEFAULT ''::text,
+	CONSTRAINT letter_news_pkey PRIMARY KEY (announcement_id),
+	CONSTRAINT letter_news_announcement_id_fkey FOREIGN KEY (announcement_id) REFERENCES announcement(id) ON DELETE CASCADE
+);
+
+-- owner: preview. What is shown beside links, for a while; key: of the address and the reader's language. summary: NULL where none could be made
+CREATE TABLE "link_preview" (
+	key bytea NOT NULL,
+	summary jsonb,
+	until timestamp with time zone NOT NULL,
+	CONSTRAINT link_preview_pkey PRIMARY KEY (key)
+);
+CREATE INDEX link_preview_until_idx ON public.link_preview USING btree (until);
+
 -- owner: log. How far each durable consumer has come
 CREATE TABLE "log_cursor" (
 	name text NOT NULL,
@@ -810,6 +1023,7 @@ CREATE TABLE "note" (
 	CONSTRAINT note_not_own_reply CHECK (((reply_id <> id) AND (renote_id <> id))),
 	CONSTRAINT note_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'home'::text, 'followers'::text, 'specified'::text])))
 );
+CREATE INDEX note_channel_idx ON public.note USING btree (channel_id, id DESC) WHERE (channel_id IS NOT NULL);
 CREATE INDEX note_files_idx ON public.note USING gin (file_ids) WHERE (file_ids <> '{}'::text[]);
 CREATE INDEX note_local_idx ON public.note USING btree (id DESC) WHERE ((user_host IS NULL) AND (visibility = 'public'::text) AND (channel_id IS NULL));
 CREATE INDEX note_mentions_idx ON public.note USING gin (mentions) WHERE (mentions <> '{}'::text[]);
@@ -819,6 +1033,31 @@ CREATE INDEX note_reply_idx ON public.note USING btree (reply_id, id DESC) WHERE
 CREATE INDEX note_tags_idx ON public.note USING gin (tags) WHERE (tags <> '{}'::text[]);
 CREATE INDEX note_user_idx ON public.note USING btree (user_id, id DESC);
 CREATE INDEX note_visible_users_idx ON public.note USING gin (visible_user_ids) WHERE (visible_user_ids <> '{}'::text[]);
+
+-- owner: draft. Notes that are not posted yet; those that are scheduled post themselves
+CREATE TABLE "note_draft" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	text text,
+	cw text,
+	visibility text NOT NULL,
+	visible_user_ids text[] COLLATE "C" NOT NULL DEFAULT '{}'::text[],
+	local_only boolean NOT NULL DEFAULT false,
+	reaction_acceptance text,
+	hashtag text,
+	reply_id text COLLATE "C",
+	renote_id text COLLATE "C",
+	channel_id text COLLATE "C",
+	file_ids text[] COLLATE "C" NOT NULL DEFAULT '{}'::text[],
+	poll jsonb,
+	scheduled_at timestamp with time zone,
+	is_scheduled boolean NOT NULL DEFAULT false,
+	CONSTRAINT note_draft_pkey PRIMARY KEY (id),
+	CONSTRAINT note_draft_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT note_draft_scheduled_check CHECK (((NOT is_scheduled) OR (scheduled_at IS NOT NULL))),
+	CONSTRAINT note_draft_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'home'::text, 'followers'::text, 'specified'::text])))
+);
+CREATE INDEX note_draft_user_idx ON public.note_draft USING btree (user_id, id DESC);
 
 -- owner: note. How a note was before it was edited; editor_id ended that version. Seen by those who may see the note now
 CREATE TABLE "note_edit" (
@@ -959,6 +1198,7 @@ CREATE TABLE "poll" (
 	expires_at timestamp with time zone,
 	ended boolean NOT NULL DEFAULT false,
 	unsent boolean NOT NULL DEFAULT false,
+	checked_at timestamp with time zone,
 	CONSTRAINT poll_pkey PRIMARY KEY (note_id),
 	CONSTRAINT poll_note_id_fkey FOREIGN KEY (note_id) REFERENCES note(id) ON DELETE CASCADE
 );
@@ -977,6 +1217,23 @@ CREATE TABLE "poll_vote" (
 	CONSTRAINT poll_vote_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX poll_vote_note_idx ON public.poll_vote USING btree (note_id);
+
+-- owner: meta. The key by which push services know this server (RFC 8292)
+CREATE TABLE "push_key" (
+	one boolean NOT NULL DEFAULT true,
+	public text NOT NULL,
+	private_enc bytea NOT NULL,
+	CONSTRAINT push_key_pkey PRIMARY KEY (one),
+	CONSTRAINT push_key_one_check CHECK (one)
+);
+
+-- owner: doctor. Rows of the table "kind" that have become part of others: links and clients that remember the old id find the new one
+CREATE TABLE "redirect" (
+	kind text NOT NULL,
+	old_id text COLLATE "C" NOT NULL,
+	new_id text COLLATE "C" NOT NULL,
+	CONSTRAINT redirect_pkey PRIMARY KEY (kind, old_id)
+);
 
 -- owner: auth. Invitations. pending_id holds one for a sign-up under way; one that is spent is never good again, whatever becomes of the account
 CREATE TABLE "registration_ticket" (
@@ -1040,6 +1297,14 @@ CREATE TABLE "retention" (
 	CONSTRAINT retention_pkey PRIMARY KEY (one),
 	CONSTRAINT retention_one_check CHECK (one),
 	CONSTRAINT retention_phase_check CHECK ((phase = ANY (ARRAY['idle'::text, 'notes'::text, 'files'::text])))
+);
+
+-- owner: stats. Accounts that were made here on a day (UTC), and how many of them came on each later one: data is {"2026-1-31": n}
+CREATE TABLE "retention_cohort" (
+	day date NOT NULL,
+	users integer NOT NULL,
+	data jsonb NOT NULL DEFAULT '{}'::jsonb,
+	CONSTRAINT retention_cohort_pkey PRIMARY KEY (day)
 );
 
 -- owner: role. policies: name → value, priority, useDefault
@@ -1156,6 +1421,20 @@ CREATE TABLE "suspension" (
 	CONSTRAINT suspension_pkey PRIMARY KEY (user_id),
 	CONSTRAINT suspension_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
+
+-- owner: push. Browsers and devices that want to be told of notifications
+CREATE TABLE "sw_subscription" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	endpoint text NOT NULL,
+	auth text NOT NULL,
+	public_key text NOT NULL,
+	send_read_message boolean NOT NULL DEFAULT false,
+	CONSTRAINT sw_subscription_endpoint_key UNIQUE (user_id, endpoint),
+	CONSTRAINT sw_subscription_pkey PRIMARY KEY (id),
+	CONSTRAINT sw_subscription_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX sw_subscription_endpoint_idx ON public.sw_subscription USING btree (endpoint);
 
 -- owner: auth. Names are never given out twice
 CREATE TABLE "used_username" (
@@ -1357,6 +1636,22 @@ CREATE TABLE "user_stat" (
 	CONSTRAINT user_stat_pkey PRIMARY KEY (user_id),
 	CONSTRAINT user_stat_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 ) WITH (fillfactor=70);
+
+-- owner: webhook. Addresses that accounts want to be told at what happens to them
+CREATE TABLE "webhook" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	events text[] NOT NULL,
+	url text NOT NULL,
+	secret_enc bytea NOT NULL,
+	active boolean NOT NULL DEFAULT true,
+	latest_sent_at timestamp with time zone,
+	latest_status integer,
+	CONSTRAINT webhook_pkey PRIMARY KEY (id),
+	CONSTRAINT webhook_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX webhook_user_idx ON public.webhook USING btree (user_id);
 
 CREATE OR REPLACE FUNCTION public.id_bound(seconds bigint)
  RETURNS text

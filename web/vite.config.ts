@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { build } from 'vite';
 import { defineConfig, type Plugin } from 'vitest/config';
 import { icons } from './src/icons.ts';
 
@@ -26,6 +27,22 @@ function iconPaths(): Plugin {
 	};
 }
 
+/**
+ * virtual:emoji-ko is emoji → what it is called in Korean and is looked for by. It is asked for
+ * when a Korean reader first opens the picker.
+ */
+function koreanEmoji(): Plugin {
+	return {
+		name: 'emoji-ko',
+		resolveId: (id) => (id === 'virtual:emoji-ko' ? '\0emoji-ko' : null),
+		load(id) {
+			if (id !== '\0emoji-ko') return null;
+			const all = JSON.parse(readFileSync(join(import.meta.dirname, 'node_modules/emojibase-data/ko/compact.json'), 'utf8')) as { unicode: string; label: string; tags?: string[] }[];
+			return `export default ${JSON.stringify(Object.fromEntries(all.map((e) => [e.unicode.replaceAll('\ufe0f', ''), [e.label, ...(e.tags ?? [])]])))}`;
+		},
+	};
+}
+
 /** Compresses what is worth it beside the file: the server picks by Accept-Encoding. */
 function compressed(): Plugin {
 	return {
@@ -45,8 +62,26 @@ function compressed(): Plugin {
 	};
 }
 
+/** The service worker: one file beside the others, whose address never changes. */
+function worker(): Plugin {
+	return {
+		name: 'worker',
+		apply: 'build',
+		async closeBundle() {
+			await build({
+				configFile: false,
+				logLevel: 'warn',
+				build: {
+					outDir: 'dist/app', emptyOutDir: false, copyPublicDir: false, target: 'es2022', modulePreload: { polyfill: false },
+					rolldownOptions: { input: 'src/worker/sw.ts', output: { format: 'iife', entryFileNames: 'sw.js' } },
+				},
+			});
+		},
+	};
+}
+
 export default defineConfig({
-	plugins: [svelte(), iconPaths(), compressed()],
+	plugins: [svelte(), iconPaths(), koreanEmoji(), compressed(), worker()],
 	base: '/',
 	// The tests render components: the browser's half of Svelte.
 	resolve: process.env.VITEST ? { conditions: ['browser'] } : {},

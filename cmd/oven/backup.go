@@ -14,7 +14,6 @@ import (
 
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/backup"
-	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/config"
 	"buttersc.one/oven/internal/lib/datadir"
 	"buttersc.one/oven/internal/lib/pg"
@@ -113,11 +112,10 @@ func (o *opened) source() (*backup.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := blob.NewDisk(dir + "/files")
+	files, err := o.files(o.cfg, dir)
 	if err != nil {
 		return nil, err
 	}
-	o.defers(func() { _ = files.Close() })
 	box, err := secret.Load(o.cfg.SecretKeyFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -271,11 +269,10 @@ func (r restoreCmd) Run(ctx context.Context, c *cli) error {
 		o.defers(func() { _ = srv.Stop(context.WithoutCancel(ctx)) })
 		dsn = srv.DSN()
 	}
-	files, err := blob.NewDisk(dir + "/files")
+	files, err := o.files(cfg, dir)
 	if err != nil {
 		return err
 	}
-	o.defers(func() { _ = files.Close() })
 	if o.db, err = pg.Open(ctx, dsn, pg.Options{MaxConns: 2}); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"buttersc.one/oven/internal/doctor"
 	"buttersc.one/oven/internal/lib/datadir"
 	"buttersc.one/oven/internal/lib/pgserver"
+	mech "buttersc.one/oven/internal/socket/doctor"
 )
 
 // doctorCmd looks after databases.
@@ -60,10 +62,7 @@ func (p patient) open(ctx context.Context, c *cli) (*pgx.Conn, func(), error) {
 		stop()
 		return nil, nil, fmt.Errorf("database url: %w", err)
 	}
-	// Nothing is prepared: every statement runs once, and a pooler in between need not know it.
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
-	cfg.RuntimeParams["application_name"] = "oven doctor"
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := dial(ctx, cfg)
 	if err != nil {
 		stop()
 		return nil, nil, fmt.Errorf("reach database: %w", err)
@@ -71,12 +70,70 @@ func (p patient) open(ctx context.Context, c *cli) (*pgx.Conn, func(), error) {
 	return conn, func() { _ = conn.Close(context.WithoutCancel(ctx)); stop() }, nil
 }
 
+// dial connects so that nothing is prepared: every statement runs once, and a pooler
+// in between need not know it.
+func dial(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.RuntimeParams["application_name"] = "oven doctor"
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
 // options of the check; how far it is goes to standard error.
 func (p patient) options() doctor.Options {
 	return doctor.Options{Misskey: p.Misskey != "", Newest: db.Newest(), Host: p.Host, Progress: progress()}
 }
 
-type doctorCheckCmd struct{ patient }
+type doctorCheckCmd struct {
+	patient
+	Files    bool     `help:"Compare the rows with the files in the store, too."`
+	FilesDir string   `help:"The folder of the files, where it is not Oven's own." placeholder:"DIR" type:"existingdir"`
+	Replica  []string `help:"Compare this replica with the database; may be given again. Those that Oven is configured with are compared anyway." placeholder:"DSN"`
+}
+
+// options of the check, with the stores and copies that it covers.
+func (d doctorCheckCmd) options(ctx context.Context, c *cli) (doctor.Options, func(), error) {
+	o := d.patient.options()
+	replicas := d.Replica
+	if d.Misskey == "" {
+		cfg, err := c.load()
+		if err != nil {
+			return o, nil, err
+		}
+		replicas = append(cfg.DatabaseReplicaURLs, replicas...)
+		if d.Files {
+			if o.Files, err = storeOf(cfg); err != nil {
+				return o, nil, err
+			}
+		}
+	}
+	switch {
+	case d.FilesDir != "":
+		o.Files = doctor.Folder(d.FilesDir)
+	case d.Files && d.Misskey != "":
+		return o, nil, errors.New("--files: give Misskey's folder of files by --files-dir")
+	}
+	var open []func()
+	done := func() {
+		for _, f := range open {
+			f()
+		}
+	}
+	for _, dsn := range replicas {
+		cfg, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			done()
+			return o, nil, errors.New("replica: not an address of a database")
+		}
+		conn, err := dial(ctx, cfg)
+		if err != nil {
+			done()
+			return o, nil, fmt.Errorf("reach replica %s: %w", cfg.Host, err)
+		}
+		open = append(open, func() { _ = conn.Close(context.WithoutCancel(ctx)) })
+		o.Replicas = append(o.Replicas, mech.Replica{Name: fmt.Sprintf("%s:%d/%s", cfg.Host, cfg.Port, cfg.Database), Source: conn})
+	}
+	return o, done, nil
+}
 
 // Run implements oven doctor check.
 func (d doctorCheckCmd) Run(ctx context.Context, c *cli) error {
@@ -85,7 +142,12 @@ func (d doctorCheckCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer done()
-	report, err := doctor.Check(ctx, conn, d.options())
+	o, undone, err := d.options(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer undone()
+	report, err := doctor.Check(ctx, conn, o)
 	if err != nil {
 		return err
 	}

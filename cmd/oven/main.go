@@ -36,6 +36,7 @@ type cli struct {
 	User      userCmd      `cmd:"" help:"Accounts of this server."`
 	Emoji     emojiCmd     `cmd:"" help:"Custom emoji of this server."`
 	Delivery  deliveryCmd  `cmd:"" help:"Deliveries to other servers."`
+	Search    searchCmd    `cmd:"" help:"The index in which notes are searched."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong in a database, Oven's own or a Misskey server's."`
 	Backup    backupCmd    `cmd:"" help:"Back up this server, and prove that backups are good."`
 	Restore   restoreCmd   `cmd:"" help:"Restore a backup into an empty data directory and database."`

@@ -8,13 +8,14 @@ import (
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/app"
 	"buttersc.one/oven/internal/backup"
-	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/config"
 	"buttersc.one/oven/internal/lib/datadir"
+	"buttersc.one/oven/internal/lib/opensearch"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/pgserver"
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/search"
 )
 
 // opened is what a command works on; close gives it all back, last first.
@@ -126,20 +127,38 @@ func (o *opened) app(ctx context.Context, workers bool) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := blob.NewDisk(dir + "/files")
+	files, err := o.files(o.cfg, dir)
 	if err != nil {
 		return nil, err
 	}
-	o.defers(func() { _ = files.Close() })
+	index, before, err := o.searchPlaces(dir)
+	if err != nil {
+		return nil, err
+	}
 	return app.New(ctx, app.Options{
 		Mode: string(o.cfg.Mode), Origin: o.cfg.URL, Host: o.cfg.Host(), Hostname: o.cfg.Hostname(), Version: version,
 		DB: o.db, Box: box, Files: files, TempDir: dir + "/files", Zone: o.cfg.Location, TrustedProxies: o.cfg.TrustedProxies,
 		PrivateNetworks: o.cfg.AllowedPrivateNetworks, SetupPassword: o.cfg.SetupPassword, TestHosts: o.cfg.TestHosts, Workers: workers, Log: o.log,
+		Search: index, SearchOld: before, SearchLocal: o.cfg.SearchLocal,
 		Backup: app.Backup{DataDir: dir, DirectURL: o.cfg.DatabaseDirectURL, SecretKeyFile: o.cfg.SecretKeyFile, Settings: o.settings,
 			Config: backup.Config{To: o.cfg.Backup.To, S3: o.cfg.S3, Every: o.cfg.Backup.Every, Recipients: o.cfg.Backup.Recipients,
 				ProveEvery: o.cfg.Backup.ProveEvery, Identities: o.cfg.Backup.Identities,
 				Keep: backup.Keep{Last: o.cfg.Backup.KeepLast, Daily: o.cfg.Backup.KeepDaily, Weekly: o.cfg.Backup.KeepWeekly}}},
 	})
+}
+
+// searchPlaces is where this process has its search index, and where it had one before;
+// nil when it answers nobody.
+func (o *opened) searchPlaces(dir string) (now, before search.Place, err error) {
+	if o.cfg.Role == config.Worker {
+		return nil, nil, nil
+	}
+	local, err := search.NewLocal(dir+"/search", o.log)
+	if err != nil || o.cfg.SearchURL == "" {
+		return local, nil, err
+	}
+	cluster, err := search.NewCluster(opensearch.Config{URL: o.cfg.SearchURL}, o.db)
+	return cluster, local, err
 }
 
 // command builds the server for a command, which need not be told the address of

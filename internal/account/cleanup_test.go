@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -212,7 +211,7 @@ func TestClearFiles(t *testing.T) {
 	s := testsrv.New(t)
 	me := s.User(t, "mia")
 	file := func(name string) string {
-		f, err := s.App.Drive.Store(t.Context(), name, strings.NewReader("\x89PNG\r\n\x1a\n"+name))
+		f, err := s.App.Drive.Store(t.Context(), name, testsrv.Picture(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +255,7 @@ func TestClearFiles(t *testing.T) {
 		}
 		stored++
 	}
-	if n := s.Count(t, "SELECT count(*) FROM drive_erase"); stored != 3 || n != 0 {
+	if n := s.Count(t, "SELECT count(*) FROM drive_blob WHERE file_id IS NULL"); stored != 3 || n != 0 {
 		t.Errorf("%d files' bytes are left, %d wait to be erased", stored, n)
 	}
 }

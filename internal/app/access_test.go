@@ -45,7 +45,7 @@ func TestAccess(t *testing.T) {
 	a, gone, moved, plain := s.User(t, "alice"), s.User(t, "gone"), s.User(t, "moved"), s.User(t, "plain")
 	stranger := &testsrv.User{S: s, Name: "nobody's token", Token: "0123456789abcdef"}
 	other := &testsrv.User{S: s, Name: "nobody's app token", Token: strings.Repeat("x", 32)}
-	powerless := app(t, a, "read:drive")
+	powerless := app(t, a, "read:user-groups")
 	if err := s.App.Moderation.Suspend(t.Context(), "", gone.ID, true); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	mod := ranked(t, s, a, "helper", "isModerator")
-	scopeless := app(t, mod, "read:drive")
+	scopeless := app(t, mod, "read:user-groups")
 	s.Settle(t)
 	before := rows(t, s)
 	for _, e := range s.App.API.Endpoints() {

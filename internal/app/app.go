@@ -18,20 +18,26 @@ import (
 	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/account"
 	"buttersc.one/oven/internal/announcement"
+	"buttersc.one/oven/internal/antenna"
 	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/backup"
+	"buttersc.one/oven/internal/catalogue"
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/clip"
 	"buttersc.one/oven/internal/decoration"
+	"buttersc.one/oven/internal/draft"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/federation"
 	"buttersc.one/oven/internal/hashtag"
 	"buttersc.one/oven/internal/instance"
+	"buttersc.one/oven/internal/letter"
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/httpsig"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/mail"
+	"buttersc.one/oven/internal/lib/media"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/list"
@@ -39,14 +45,18 @@ import (
 	"buttersc.one/oven/internal/moderation"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/notification"
+	"buttersc.one/oven/internal/preview"
 	"buttersc.one/oven/internal/profile"
+	"buttersc.one/oven/internal/push"
 	"buttersc.one/oven/internal/queue"
 	"buttersc.one/oven/internal/reaction"
 	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/retention"
 	"buttersc.one/oven/internal/role"
+	"buttersc.one/oven/internal/search"
 	"buttersc.one/oven/internal/site"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/chart"
 	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/inbox"
@@ -57,7 +67,9 @@ import (
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/timeline"
+	"buttersc.one/oven/internal/translate"
 	"buttersc.one/oven/internal/user"
+	"buttersc.one/oven/internal/webhook"
 	"buttersc.one/oven/web"
 )
 
@@ -81,6 +93,9 @@ type Options struct {
 	TestHosts       map[string]netip.AddrPort
 	Workers         bool // work jobs, deliveries and the inbox here
 	Backup          Backup
+	Search          search.Place // where the search index is; nil: this process has none
+	SearchOld       search.Place // where it was before; nil: nowhere
+	SearchLocal     bool         // only notes of this server can be searched
 	Log             *slog.Logger
 }
 
@@ -108,7 +123,9 @@ type App struct {
 	Inbox    *inbox.Service
 	Delivery *delivery.Service
 	Remote   *remote.Client
+	Web      *remote.Client // to pages that people link to
 	Mail     *mailer.Service
+	Charts   *chart.Engine
 
 	Meta          *meta.Service
 	Roles         *role.Service
@@ -120,13 +137,23 @@ type App struct {
 	Auth          *auth.Service
 	Relations     *relation.Service
 	Drive         *drive.Service
+	Channels      *channel.Service
 	Notes         *note.Service
 	Reactions     *reaction.Service
 	Timelines     *timeline.Service
 	Lists         *list.Service
 	Hashtags      *hashtag.Service
+	Search        *search.Service
 	Clips         *clip.Service
+	Drafts        *draft.Service
+	Antennas      *antenna.Service
+	Catalogue     *catalogue.Service
+	Previews      *preview.Service
+	Translations  *translate.Service
 	Notifications *notification.Service
+	Letters       *letter.Service
+	Webhooks      *webhook.Service
+	Push          *push.Service
 	Stats         *stats.Service
 	Profiles      *profile.Service
 	Accounts      *account.Service
@@ -222,10 +249,14 @@ func (a *App) tombstone(actorID, activityID, object string) []byte {
 }
 
 func (a *App) sockets(o Options, ids *id.Maker) error {
-	self := meta.Self{Origin: o.Origin, Host: o.Host, Hostname: o.Hostname, Version: MisskeyVersion + "+oven." + o.Version, Oven: o.Version, Mode: o.Mode, Zone: o.Zone}
+	self := meta.Self{Origin: o.Origin, Host: o.Host, Hostname: o.Hostname, Version: MisskeyVersion + "+oven." + o.Version, Oven: o.Version, Mode: o.Mode, Scope: "global", Zone: o.Zone}
+	if o.SearchLocal {
+		self.Scope = "local"
+	}
 	l := &late{}
 	a.Log = log.New(o.DB, o.Log)
 	a.Bus = event.New()
+	a.Charts = chart.New(o.DB, a.clock.Now, o.Log)
 	a.Jobs = job.New(o.DB, db.RiverSchema, o.Log)
 	a.Hub = stream.NewHub(o.Log)
 	a.Meta = meta.New(self, o.DB, o.Box, a.Log, func() []*api.Endpoint { return a.API.Endpoints() }, o.Log)
@@ -237,12 +268,16 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	a.Remote = remote.New(remote.Config{UserAgent: "Oven/" + o.Version + " (" + o.Origin + ")", Origin: o.Origin,
 		AllowedPrivateNetworks: o.PrivateNetworks, AllowLoopback: o.Mode != "production", AllowPlainHTTP: o.Mode != "production", TestHosts: o.TestHosts, Now: a.clock.Now}, l, a.Instances)
 	a.Instances.Bind(a.Remote)
+	// Connections of its own: slow pages do not stand in the way of deliveries. Plain http is no door for federation, but there are pages.
+	a.Web = remote.New(remote.Config{UserAgent: "Oven/" + o.Version + " (" + o.Origin + ")", Origin: o.Origin,
+		AllowedPrivateNetworks: o.PrivateNetworks, AllowLoopback: o.Mode != "production", AllowPlainHTTP: true, TestHosts: o.TestHosts, Now: a.clock.Now}, nil, a.Instances.Web())
 	a.Delivery = delivery.New(delivery.Config{DB: o.DB, Box: o.Box, Poster: poster{remote.NewPoster(a.Remote)}, Log: o.Log, Now: a.clock.Now,
 		Drop:     func(host string) bool { return a.Instances.Allowed(context.Background(), host) != nil },
 		SelfHost: o.Host, Tombstone: a.tombstone, Alive: a.Instances.Alive,
-		Moved: func(ctx context.Context, inbox string) string { return l.users.InboxNow(ctx, inbox) }})
+		Moved: func(ctx context.Context, inbox string) string { return l.users.InboxNow(ctx, inbox) },
+		Sent:  func(host string, taken bool) { a.Stats.Sent(host, taken) }})
 	a.Inbox = inbox.New(inbox.Config{DB: o.DB, Keys: l, Policy: a.Instances, Fetcher: l, Self: o.Host, Origin: o.Origin, Log: o.Log,
-		Now: a.clock.Now, Heard: a.Delivery.Heard, Gone: final, Workers: 6})
+		Now: a.clock.Now, Heard: a.heard, Gone: final, Workers: 6})
 	a.Stream = stream.NewServer(a.Hub, l, l, func(userID string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -252,6 +287,12 @@ func (a *App) sockets(o Options, ids *id.Maker) error {
 	}, o.Log)
 	a.lend(l, ids)
 	return nil
+}
+
+// heard takes note of a verified request from a host.
+func (a *App) heard(host string) {
+	a.Delivery.Heard(host)
+	a.Stats.Received(host)
 }
 
 // mailServer is where the settings of the moment say that mail goes.
@@ -276,21 +317,24 @@ func (a *App) mailServer() (mail.Server, bool) {
 // lend builds what the sockets were promised.
 func (a *App) lend(l *late, ids *id.Maker) {
 	o := a.o
-	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log)
+	a.Emojis = emoji.New(o.DB, a.Meta, ids, a.Log, a.Hub, a.clock.Now)
 	a.Decorations = decoration.New(o.DB, ids, a.Bus, a.Log)
 	a.News = announcement.New(o.DB, ids, a.Bus, a.Log, a.Hub, a.clock.Now)
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, News: a.News, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
-		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
+		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now, Seen: func(userID string) { a.Stats.Seen(userID) }})
 	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
 		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits, Setup: o.SetupPassword})
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
-	a.Drive = drive.New(o.DB, a.Meta, ids, o.Files)
+	a.Drive = drive.New(drive.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, IDs: ids, Files: o.Files, Engine: media.NewEngine(media.FindPrograms(), pictureWorkers),
+		Dir: o.TempDir, Door: a.Remote.Transport(), Queue: a.Jobs, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
+	a.Channels = channel.New(channel.Deps{DB: o.DB, IDs: ids, Drive: a.Drive, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
 	a.Notes = note.New(note.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Emojis: a.Emojis, Users: a.Users,
-		Relations: a.Relations, Drive: a.Drive, Delivery: a.Delivery, Remote: a.Remote, Inbox: a.Inbox, Queue: a.Jobs, IDs: ids,
+		Relations: a.Relations, Drive: a.Drive, Channels: a.Channels, Delivery: a.Delivery, Remote: a.Remote, Inbox: a.Inbox, Queue: a.Jobs, IDs: ids,
 		Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
 	a.Reactions = reaction.New(reaction.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Emojis: a.Emojis,
-		Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
-	a.Stats = stats.New(o.DB, a.Meta, a.Log, a.Hub, o.TempDir, o.Log)
+		Roles: a.Roles, Instances: a.Instances, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub})
+	a.Stats = stats.New(stats.Deps{DB: o.DB, Meta: a.Meta, Instances: a.Instances, Engine: a.Charts, Box: o.Box, IDs: ids, Hub: a.Hub, Dir: o.TempDir,
+		Slog: o.Log, Now: a.clock.Now})
 	a.Federation = federation.New(federation.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes,
 		Reactions: a.Reactions, Emojis: a.Emojis, Stats: a.Stats, Remote: a.Remote, Delivery: a.Delivery, Instances: a.Instances,
 		Drive: a.Drive, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})
@@ -298,13 +342,26 @@ func (a *App) lend(l *late, ids *id.Maker) {
 }
 
 func (a *App) slices(o Options, ids *id.Maker) (err error) {
-	a.Timelines = timeline.New(o.DB, ids, a.Notes, a.Users, a.Relations, a.Roles, a.Hub, a.clock.Now)
+	a.Timelines = timeline.New(o.DB, ids, a.Notes, a.Users, a.Relations, a.Channels, a.Roles, a.Hub, a.clock.Now)
 	a.Lists = list.New(o.DB, ids, a.Users, a.Relations, a.Roles, a.Timelines, a.Log, a.Hub)
 	a.Clips = clip.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.clock.Now)
+	a.Drafts = draft.New(o.DB, ids, a.Users, a.Notes, a.Drive, a.Roles, a.Jobs, a.Bus, a.clock.Now)
+	a.Antennas = antenna.New(antenna.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Notes: a.Notes, Roles: a.Roles, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
+	a.Catalogue = catalogue.New(catalogue.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Emojis: a.Emojis, Drive: a.Drive, Roles: a.Roles, Bus: a.Bus, Slog: o.Log, Dir: o.TempDir, Now: a.clock.Now})
+	own := a.Web.Own()
+	a.Previews = preview.New(preview.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Notes: a.Notes, Policy: a.Instances.Web(), Web: a.Web.Transport(), Own: own,
+		Limits: a.API.Limits, Client: a.API.ClientIP, Slog: o.Log, Now: a.clock.Now})
+	a.Translations = translate.New(translate.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Notes: a.Notes, Web: a.Web.Transport(), Own: own, Slog: o.Log, Now: a.clock.Now})
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
-	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.Log, a.Hub)
+	a.Search = search.New(search.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Notes: a.Notes, IDs: ids, Zone: o.Zone, Slog: o.Log,
+		Home: o.Search, Old: o.SearchOld, Local: o.SearchLocal, Serves: o.Search != nil})
+	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Drafts, a.Roles, a.Log, a.Hub)
+	a.Push = push.New(push.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Notifications: a.Notifications, Queue: a.Jobs, Door: a.Remote.Transport(), Now: a.clock.Now})
+	a.Letters = letter.New(letter.Deps{DB: o.DB, Meta: a.Meta, Auth: a.Auth, Mail: a.Mail, Queue: a.Jobs, Now: a.clock.Now})
+	a.Webhooks = webhook.New(webhook.Deps{DB: o.DB, Meta: a.Meta, Box: o.Box, IDs: ids, Users: a.Users, Notes: a.Notes, Roles: a.Roles, Queue: a.Jobs,
+		Door: a.Remote.Transport(), Now: a.clock.Now})
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
-		Wardrobe: a.Decorations, Remote: a.Remote, Queue: a.Jobs, Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
+		Wardrobe: a.Decorations, Stats: a.Stats, Remote: a.Remote, Queue: a.Jobs, Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
@@ -332,14 +389,15 @@ type (
 	consumers  interface{ Consumers() []log.Consumer }
 	jobs       interface{ Jobs() []job.Worker }
 	channels   interface{ Channels() []stream.Channel }
+	charts     interface{ Charts() []chart.Def }
 	routes     interface{ Routes() []api.Route }
 )
 
 // plugAll connects the slices, bottom up. A slice that plugs nothing is a
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
-	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Clips, a.Notifications, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
+	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Channels, a.Notes, a.Reactions,
+		a.Timelines, a.Lists, a.Hashtags, a.Search, a.Clips, a.Drafts, a.Antennas, a.Catalogue, a.Previews, a.Translations, a.Notifications, a.Webhooks, a.Push, a.Letters, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
@@ -373,12 +431,19 @@ func (a *App) plug(s any) (any bool) {
 		a.Stream.Plug(p.Channels()...)
 		any = true
 	}
+	if p, ok := s.(charts); ok {
+		a.Charts.Plug(p.Charts()...)
+		any = true
+	}
 	if p, ok := s.(routes); ok {
 		a.routes = append(a.routes, p.Routes()...)
 		any = true
 	}
 	return any
 }
+
+// pictureWorkers is how many pictures are decoded at a time.
+const pictureWorkers = 2
 
 // jobWorkers is how many jobs run at a time.
 const jobWorkers = 4
@@ -396,8 +461,14 @@ func (a *App) Run(ctx context.Context) error {
 	if _, err := a.Users.EnsureInstanceActor(ctx); err != nil {
 		return err
 	}
+	if err := a.Search.Open(ctx); err != nil {
+		return err
+	}
 	if err := a.Log.Start(ctx); err != nil {
 		return err
+	}
+	if err := a.Drive.SweepAll(); err != nil {
+		a.o.Log.Warn("files that were left over", "err", err)
 	}
 	workers := 0
 	if a.o.Workers {
@@ -418,13 +489,17 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { a.node.Keep(ctx, func() { cancel(errors.New("another process has taken this node's place")) }) })
 	run("change log", a.Log.Run)
+	run("charts", a.Charts.Run)
 	run("auth", a.Auth.Run)
+	run("search", a.Search.Run)
 	run("health", a.health.run)
 	if a.o.Workers {
 		run("delivery", a.Delivery.Run)
 		run("clearings", a.Accounts.Run)
 		run("moves", a.Accounts.RunMoves)
 		run("retention", a.Retention.Run)
+		run("files", a.Drive.Run)
+		run("archives of emoji", a.Catalogue.Run)
 		run("inbox", a.health.whileSound(a.Inbox.Run))
 	}
 	close(a.ready)
@@ -434,7 +509,11 @@ func (a *App) Run(ctx context.Context) error {
 	defer done()
 	err := a.Jobs.Stop(stop)
 	wg.Wait()
+	if e := a.Charts.Flush(stop); err == nil {
+		err = e
+	}
 	a.Remote.Close()
+	a.Web.Close()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -499,6 +578,7 @@ func (a *App) Release() {
 	cancel()
 	a.node.Keep(ctx, func() {})
 	a.Remote.Close()
+	a.Web.Close()
 }
 
 // DB is the database the server was built on.

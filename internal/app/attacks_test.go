@@ -22,11 +22,11 @@ func TestRow3Files(t *testing.T) {
 		"text/html": "application/octet-stream", "image/svg+xml": "application/octet-stream", "text/javascript": "application/octet-stream", "image/png": "image/png",
 	} {
 		// A picture by its first bytes, whatever its row says it is.
-		f, err := s.App.Drive.Store(t.Context(), "x", bytes.NewReader(append([]byte("\x89PNG\x0d\x0a\x1a\x0a"), doc...)))
+		f, err := s.App.Drive.Store(t.Context(), "x", io.MultiReader(testsrv.Picture(t, typ), bytes.NewReader(doc)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.DB.Exec(t.Context(), "UPDATE drive_file SET type = $2 WHERE id = $1", f.ID, typ); err != nil {
+		if _, err := s.DB.Exec(t.Context(), "UPDATE drive_blob SET type = $2 WHERE file_id = $1", f.ID, typ); err != nil {
 			t.Fatal(err)
 		}
 		for _, accept := range []string{"application/activity+json", "text/html", "*/*"} {

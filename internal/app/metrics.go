@@ -123,12 +123,32 @@ func (a *App) figures(ctx context.Context) ([]*metric, error) {
 		lag[label("reader", s.Name)] = float64(s.Lag)
 	}
 	add("oven_log_lag", "gauge", "Changes that a reader of the change log has before it.", lag)
+	if s, ok, err := a.Search.Figures(ctx); err != nil {
+		return nil, err
+	} else if ok {
+		add("oven_search_documents", "gauge", "Notes that can be found.", one(float64(s.Docs)))
+		add("oven_search_dead_documents", "gauge", "Notes that are gone and take room in the search index still.", one(float64(s.Deleted)))
+		add("oven_search_segments", "gauge", "Parts of the search index.", one(float64(s.Segments)))
+		add("oven_search_bytes", "gauge", "Size of the search index.", map[string]float64{label("in", "disk"): float64(s.Bytes), label("in", "memory"): float64(s.Memory)})
+		add("oven_search_written_bytes_total", "counter", "Bytes written to the search index since the process began.", one(float64(s.Written)))
+		add("oven_search_building", "gauge", "1 while the search index is being filled.", one(flag(s.Building)))
+		add("oven_search_damaged", "gauge", "Parts of the search index that were damaged and are being made again.", one(float64(s.Lost)))
+		add("oven_search_queries_total", "counter", "Searches since the process began.", one(float64(s.Searches)))
+		add("oven_search_looked_at_total", "counter", "Notes that searches looked at in the database.", one(float64(s.Looked)))
+		add("oven_search_seconds_total", "counter", "Time that searches took.", one(s.Seconds))
+	}
 	good, proven, err := a.Backups.Last(ctx)
 	if err != nil {
 		return nil, err
 	}
 	add("oven_backup_last_good_timestamp_seconds", "gauge", "When the last good backup was made, 0: never.", one(seconds(good)))
 	add("oven_backup_last_proven_timestamp_seconds", "gauge", "When a backup was last restored to prove it, 0: never.", one(seconds(proven)))
+	kept, err := a.Drive.KeptLately(ctx)
+	if err != nil {
+		return nil, err
+	}
+	add("oven_proxy_cache_bytes", "gauge", "Size of what is kept of other servers' pictures.", one(float64(kept.Bytes)))
+	add("oven_proxy_cache_files", "gauge", "Pictures of other servers that are kept.", one(float64(kept.Files)))
 	pool := a.o.DB.Stat()
 	add("oven_db_connections", "gauge", "Connections to the database.", map[string]float64{
 		label("state", "used"): float64(pool.AcquiredConns()), label("state", "idle"): float64(pool.IdleConns()), label("state", "most"): float64(pool.MaxConns())})

@@ -67,17 +67,24 @@ func (t *testMode) apiReset(ctx context.Context, _ *api.Call, _ struct{}) (api.N
 	}
 	a.clock.offset.Store(0)
 	a.Inbox.Reset()
+	a.Channels.Forget()
 	a.Emojis.Forget()
 	a.Instances.Forget()
 	a.Roles.Forget()
 	a.Auth.Reset()
 	a.Decorations.Reset()
+	a.Previews.Reset()
+	a.Translations.Reset()
 	a.Remote.ForgetAll()
 	a.API.Limits().Reset()
+	a.Charts.Reset()
 	if err := a.Delivery.Reset(ctx); err != nil {
 		return api.None{}, err
 	}
 	if err := a.Log.Reset(ctx); err != nil {
+		return api.None{}, err
+	}
+	if err := a.Search.Reset(ctx); err != nil {
 		return api.None{}, err
 	}
 	if err := a.emptyFiles(ctx); err != nil {
@@ -154,11 +161,14 @@ func (a *App) Settled(ctx context.Context) (bool, error) {
 		if err != nil || due > 0 {
 			return false, err
 		}
-		for _, pending := range []func(context.Context) (int64, error){a.Inbox.Pending, a.Accounts.Pending, a.Accounts.PendingMoves, a.Retention.Pending, a.Delivery.Pending} {
+		for _, pending := range []func(context.Context) (int64, error){a.Inbox.Pending, a.Accounts.Pending, a.Accounts.PendingMoves, a.Retention.Pending, a.Catalogue.Pending, a.Delivery.Pending, a.Search.Pending} {
 			if n, err := pending(ctx); err != nil || n > 0 {
 				return false, err
 			}
 		}
+	}
+	if err := a.Charts.Flush(ctx); err != nil { // last: the work that was waited for is counted
+		return false, err
 	}
 	return true, nil
 }

@@ -275,15 +275,28 @@ func (s *Source) takeDatabase(ctx context.Context, v *vault, m *Manifest, c *car
 	return files, err
 }
 
-const sqlKnown = `
-SELECT substr(u, length($1) + 1) FROM drive_file f, LATERAL (VALUES (f.url), (f.thumbnail_url)) v (u)
-WHERE NOT f.is_link AND starts_with(u, $1)`
+// Before migration 86 files were known by their addresses only.
+const (
+	sqlHasBlobs = `SELECT to_regclass('drive_blob') IS NOT NULL`
+	sqlKnown    = `SELECT key FROM drive_blob WHERE file_id IS NOT NULL`
+	sqlKnownOld = `
+SELECT substr(u, length(s.origin) + 8) FROM drive_file f, server s, LATERAL (VALUES (f.url), (f.thumbnail_url)) v (u)
+WHERE NOT f.is_link AND starts_with(u, s.origin || '/files/')`
+)
 
 // known is what a backup has: the files that are here now, and those that have gone
 // since they were copied and that the snapshot still knows. It counts those that
 // the snapshot knows and nobody has.
 func known(ctx context.Context, tx pgx.Tx, m *Manifest, before, after []File) ([]File, error) {
-	rows, err := tx.Query(ctx, sqlKnown, m.Server+"/files/")
+	var now bool
+	if err := tx.QueryRow(ctx, sqlHasBlobs).Scan(&now); err != nil {
+		return nil, fmt.Errorf("backup: files: %w", err)
+	}
+	sql := sqlKnown
+	if !now {
+		sql = sqlKnownOld
+	}
+	rows, err := tx.Query(ctx, sql)
 	if err != nil {
 		return nil, fmt.Errorf("backup: files: %w", err)
 	}

@@ -33,15 +33,17 @@ type Options struct {
 	Newest   int64                              // number of the newest migration of this program; for Oven's own
 	Host     string                             // the server's own; "" = as the database tells
 	Progress func(done, total int, what string) // nil: silent
+	Files    doctor.Files                       // the store of its files; nil: not compared
+	Replicas []doctor.Replica                   // compared with it
 }
 
 // Check compares a database with what should hold in it. See doctor.Check.
 func Check(ctx context.Context, src doctor.Source, o Options) (*doctor.Report, error) {
-	s, err := describe(o.Misskey)
+	s, err := describe(o)
 	if err != nil {
 		return nil, err
 	}
-	in := doctor.Options{Host: o.Host, Progress: o.Progress}
+	in := doctor.Options{Host: o.Host, Progress: o.Progress, Files: o.Files, Replicas: o.Replicas}
 	if !o.Misskey && o.Newest > 0 {
 		in.More = func(ctx context.Context, tx pgx.Tx) ([]doctor.Finding, error) {
 			out, err := pending(ctx, tx, o.Newest)
@@ -54,22 +56,24 @@ func Check(ctx context.Context, src doctor.Source, o Options) (*doctor.Report, e
 	return doctor.Check(ctx, src, s, in)
 }
 
-func describe(misskey bool) (*doctor.Schema, error) {
-	if misskey {
+func describe(o Options) (*doctor.Schema, error) {
+	if o.Misskey {
 		return Misskey()
 	}
-	return Oven()
+	s, err := Oven()
+	if err == nil {
+		s.Newest = o.Newest
+	}
+	return s, err
 }
 
 // rest is what the whole schema's comparison finds beyond what the description
-// asks for: columns, and indexes that guard nothing but make it fast.
+// asks for: columns.
 func rest(ctx context.Context, tx pgx.Tx) ([]doctor.Finding, error) {
 	all, err := doctor.CheckSchema(ctx, tx)
 	var out []doctor.Finding
 	for _, f := range all {
-		column := strings.HasPrefix(f.Code, "column-") && !strings.HasSuffix(f.Code, "-extra")
-		plain := f.Code == "index-missing" && !strings.Contains(f.Repair, "UNIQUE")
-		if column || plain {
+		if strings.HasPrefix(f.Code, "column-") && !strings.HasSuffix(f.Code, "-extra") {
 			f.Count = max(f.Count, 1)
 			out = append(out, f)
 		}

@@ -54,6 +54,7 @@ INSERT INTO account (user_id, password_hash, token_hash, token_enc) VALUES ('ali
 		{"a key that is no key", dropName + `CREATE INDEX user_username_lower_host_key ON "user" (username_lower, host)`, "index-differs user.username_lower,host"},
 		{"a key that was never finished", `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'user_uri_key'::regclass`, "index-invalid user.uri"},
 		{"a plain index that was never finished", `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'note_user_idx'::regclass`, "index-invalid note.note_user_idx"},
+		{"a plain index dropped", `DROP INDEX note_user_idx`, "index-missing note.note_user_idx"},
 		{"one uri on two rows", dropURI + `UPDATE "user" SET uri = 'https://far.example/carol' WHERE id = 'dave'`, "index-missing user.uri,duplicate user.uri"},
 		{"an index that hides rows", lying("user_username_lower_host_key", ovenTwin), twice},
 		{"an index that hides rows, looked into", `CREATE EXTENSION amcheck; ` + lying("user_username_lower_host_key", ovenTwin), twice + ",index-corrupt user.user_username_lower_host_key"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/doctor"
 	mech "buttersc.one/oven/internal/socket/doctor"
 	"buttersc.one/oven/internal/testsrv"
@@ -79,7 +80,7 @@ func TestDrillRepairsOven(t *testing.T) {
 		conn := connect(t, testsrv.Database(t).Config().ConnString())
 		exec1(t, conn, people)
 		exec1(t, conn, f.sql)
-		mend(t, f.name, conn, doctor.Options{})
+		mend(t, f.name, conn, doctor.Options{Newest: db.Newest()})
 		_ = conn.Close(t.Context())
 	}
 }

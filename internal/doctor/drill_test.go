@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"buttersc.one/oven/db"
 	"buttersc.one/oven/internal/doctor"
 	"buttersc.one/oven/internal/lib/pgserver/pgtest"
 	mech "buttersc.one/oven/internal/socket/doctor"
@@ -117,6 +118,7 @@ func misskeyFaults() []fault {
 	return []fault{
 		{"nothing", `SELECT 1`, ""},
 		{"an index dropped by hand", `DROP INDEX ` + nameIndex, nameLost},
+		{"an index that only makes it fast dropped", `DROP INDEX "IDX_5b87d9d19127bd5d92026017a7", "IDX_NOTE_MENTIONS"`, "index-slow note.userId,index-slow note.mentions"},
 		{"and an account that came back under another uri", `DROP INDEX ` + nameIndex + `; ` + other, nameLost + "," + nameTwice},
 		{"a name without a host, twice: the index lets it in", twin(haru, "atv8sb9psf2t9999"), nameTwice},
 		{"one uri stamped on two rows", twin(sencha, "atv8t94dsf2t9999", `"usernameLower"`, `'sencha2'`, "username", `'sencha2'`), uriTwice},
@@ -197,7 +199,7 @@ func inside(t *testing.T, conn *pgx.Conn, f fault, misskey bool) {
 		t.Errorf("%s: could not be planted: %v", f.name, err)
 		return
 	}
-	r, err := doctor.Check(t.Context(), planted{tx}, doctor.Options{Misskey: misskey})
+	r, err := doctor.Check(t.Context(), planted{tx}, doctor.Options{Misskey: misskey, Newest: db.Newest()})
 	if err != nil {
 		t.Errorf("%s: %v", f.name, err)
 		return
@@ -387,6 +389,9 @@ func TestDrillRestores(t *testing.T) {
 				if !k.Wanted {
 					want = append(want, "index-missing "+table.Name+"."+strings.Join(k.Columns, ","))
 				}
+			}
+			for _, col := range table.Indexed {
+				want = append(want, "index-slow "+table.Name+"."+col.Name)
 			}
 			for _, ref := range table.Refs {
 				if ref.Kind == mech.Constraint {

@@ -60,7 +60,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT c.reli
 // itself tells: ids carry the time at which they were made, tables and indexes the
 // order.
 func Explain(ctx context.Context, src doctor.Source, o Options) ([]Explanation, error) {
-	s, err := describe(o.Misskey)
+	s, err := describe(o)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,11 @@ func tool(name string, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command(bin, args...).CombinedOutput()
+	return run(bin, args...)
+}
+
+func run(name string, args ...string) (string, error) {
+	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("%s: %w: %s", name, err, out)
 	}

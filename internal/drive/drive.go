@@ -1,20 +1,21 @@
 // Package drive is in charge of files: those that people and operators put
-// here, and remote ones that are known by their address. Uploading over the
-// API, thumbnails and quotas are still to come.
+// here, with what is made of them, and remote ones that are known by their
+// address or kept for a while.
+//
+// What is in the store has a row (drive_blob) before it has bytes, and the row
+// outlives the file: bytes of no file are erased, whatever went wrong.
 package drive
 
 import (
-	"bytes"
 	"context"
-	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net/http"
-	"path"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -23,9 +24,16 @@ import (
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/blob"
 	"buttersc.one/oven/internal/lib/id"
+	"buttersc.one/oven/internal/lib/media"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/event"
+	"buttersc.one/oven/internal/socket/job"
+	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/stream"
+	"buttersc.one/oven/internal/user"
 )
 
 // ErrNotFound says that there is no such file, or that it is another's.
@@ -36,9 +44,10 @@ type File struct {
 	ID           string
 	UserID       *string
 	UserHost     *string
-	MD5          string
+	MD5          string // of what was uploaded
 	Name         string
 	Type         string
+	PublicType   *string // of what url gives, where that is another picture than the original
 	Size         int64
 	Comment      *string
 	Blurhash     *string
@@ -46,6 +55,7 @@ type File struct {
 	URL          string
 	ThumbnailURL *string
 	URI          *string
+	FolderID     *string
 	IsSensitive  bool
 	IsLink       bool
 }
@@ -65,33 +75,71 @@ type Packed struct {
 	ThumbnailURL *string         `json:"thumbnailUrl"`
 	Comment      *string         `json:"comment"`
 	FolderID     *string         `json:"folderId"`
-	Folder       *struct{}       `json:"folder"`
+	Folder       *PackedFolder   `json:"folder"`
 	UserID       *string         `json:"userId"`
-	User         *struct{}       `json:"user"`
+	User         *user.Lite      `json:"user"`
+}
+
+// Deps are what the slice stands on.
+type Deps struct {
+	DB     *pg.DB
+	Meta   *meta.Service
+	Roles  *role.Service
+	Users  *user.Service
+	IDs    *id.Maker
+	Files  blob.Store
+	Engine *media.Engine
+	Dir    string            // for files in the making, on the disk of the store
+	Door   http.RoundTripper // guarded, to other servers
+	Queue  *job.Queue
+	Bus    *event.Bus
+	Log    *log.Log
+	Hub    *stream.Hub
+	Slog   *slog.Logger
+	Now    func() time.Time
 }
 
 // Service keeps files.
 type Service struct {
-	db    *pg.DB
-	meta  *meta.Service
-	ids   *id.Maker
-	store blob.Store
+	Deps
+	fetch *http.Client
+	proxy *proxy
+	kept  struct {
+		mu sync.Mutex
+		at time.Time // of the figure
+		Kept
+	}
 }
 
 // New makes the service.
-func New(db *pg.DB, m *meta.Service, ids *id.Maker, store blob.Store) *Service {
-	return &Service{db: db, meta: m, ids: ids, store: store}
+func New(d Deps) *Service {
+	s := &Service{Deps: d, fetch: &http.Client{Transport: d.Door, CheckRedirect: fewRedirects}}
+	s.proxy = newProxy(s)
+	return s
 }
 
 const (
-	cols     = `id, user_id, user_host, md5, name, type, size, comment, blurhash, properties, url, thumbnail_url, uri, is_sensitive, is_link`
+	cols = `id, user_id, user_host, md5, name, type, public_type, size, comment, blurhash, properties, url, thumbnail_url, uri, folder_id, is_sensitive, is_link`
+
 	sqlByIDs = `SELECT ` + cols + ` FROM drive_file WHERE id = ANY($1)`
 )
 
 func scan(r pgx.CollectableRow) (*File, error) {
 	f := &File{}
-	return f, r.Scan(&f.ID, &f.UserID, &f.UserHost, &f.MD5, &f.Name, &f.Type, &f.Size, &f.Comment, &f.Blurhash, &f.Properties,
-		&f.URL, &f.ThumbnailURL, &f.URI, &f.IsSensitive, &f.IsLink)
+	return f, r.Scan(&f.ID, &f.UserID, &f.UserHost, &f.MD5, &f.Name, &f.Type, &f.PublicType, &f.Size, &f.Comment, &f.Blurhash, &f.Properties,
+		&f.URL, &f.ThumbnailURL, &f.URI, &f.FolderID, &f.IsSensitive, &f.IsLink)
+}
+
+func query(ctx context.Context, q pg.Q, sql string, args ...any) ([]*File, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("files: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("files: %w", err)
+	}
+	return list, nil
 }
 
 // ByIDs reads files; missing ones are missing.
@@ -100,18 +148,11 @@ func (s *Service) ByIDs(ctx context.Context, q pg.Q, ids []string) (map[string]*
 	if len(ids) == 0 {
 		return out, nil
 	}
-	rows, err := q.Query(ctx, sqlByIDs, ids)
-	if err != nil {
-		return nil, fmt.Errorf("files: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("files: %w", err)
-	}
+	list, err := query(ctx, q, sqlByIDs, ids)
 	for _, f := range list {
 		out[f.ID] = f
 	}
-	return out, nil
+	return out, err
 }
 
 // Owned gives the files in the order of ids; ErrNotFound when one is missing
@@ -132,99 +173,53 @@ func (s *Service) Owned(ctx context.Context, q pg.Q, userID string, ids []string
 	return out, nil
 }
 
+// shown is what properties tell clients: a picture that is stored on its side has
+// its sides the other way round.
+type shown struct {
+	Width       int    `json:"width,omitempty"`
+	Height      int    `json:"height,omitempty"`
+	Orientation int    `json:"orientation,omitempty"`
+	AvgColor    string `json:"avgColor,omitempty"`
+}
+
 // Pack is the file as clients see it.
 func (s *Service) Pack(f *File) *Packed {
 	p := &Packed{ID: f.ID, Name: f.Name, Type: f.Type, MD5: f.MD5, Size: f.Size, IsSensitive: f.IsSensitive, Blurhash: f.Blurhash,
-		Properties: f.Properties, URL: f.URL, ThumbnailURL: f.ThumbnailURL, Comment: f.Comment, UserID: f.UserID}
-	if t, err := s.ids.Method().Time(f.ID); err == nil {
+		Properties: f.Properties, URL: f.URL, ThumbnailURL: f.ThumbnailURL, Comment: f.Comment, FolderID: f.FolderID, UserID: f.UserID}
+	if t, err := s.IDs.Method().Time(f.ID); err == nil {
 		p.CreatedAt = api.Time(t)
 	}
-	if p.ThumbnailURL == nil && strings.HasPrefix(f.Type, "image/") {
-		p.ThumbnailURL = &f.URL
+	var size shown
+	if json.Unmarshal(f.Properties, &size) == nil && size.Orientation >= 5 {
+		size.Width, size.Height = size.Height, size.Width
+		p.Properties, _ = json.Marshal(size) // numbers cannot fail
+	}
+	picture := strings.HasPrefix(f.Type, "image/")
+	switch {
+	case f.IsLink && picture && s.Meta.Get().ProxyRemoteFiles:
+		p.URL, p.ThumbnailURL = s.Meta.Proxied(f.URL, meta.ProxyWhole), ptr(s.Meta.Proxied(f.URL, meta.ProxyStatic))
+	case p.ThumbnailURL == nil && picture && media.Safe(f.Type):
+		p.ThumbnailURL = &p.URL
 	}
 	return p
 }
 
+func ptr[T any](v T) *T { return &v }
+
 // AP is the file as an attachment.
 func (s *Service) AP(f *File) ap.Document {
 	d := ap.Document{Type: "Document", MediaType: f.Type, URL: f.URL, Name: f.Comment, Sensitive: f.IsSensitive, Blurhash: f.Blurhash}
-	var p struct{ Width, Height int }
+	if f.PublicType != nil {
+		d.MediaType = *f.PublicType
+	}
+	var p shown
 	if json.Unmarshal(f.Properties, &p) == nil {
 		d.Width, d.Height = p.Width, p.Height
+		if p.Orientation >= 5 {
+			d.Width, d.Height = p.Height, p.Width
+		}
 	}
 	return d
-}
-
-// MaxAttachments of one note.
-const MaxAttachments = 16
-
-const sqlLink = `
-INSERT INTO drive_file (id, user_id, user_host, name, type, comment, blurhash, properties, url, uri, is_sensitive, is_link)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, true)`
-
-// Link records the attachments of a remote document as links, in tx, and gives
-// their ids. Only http addresses count; what has no picture, sound or film is
-// taken all the same.
-func (s *Service) Link(ctx context.Context, tx *pg.Tx, userID string, host *string, at time.Time, attachments []*ap.Object, sensitive bool) ([]*File, error) {
-	var out []*File
-	for _, a := range attachments {
-		if len(out) == MaxAttachments {
-			break
-		}
-		url := a.URL("")
-		if url == "" {
-			url = a.String("href")
-		}
-		if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") || len(url) > 1024 {
-			continue
-		}
-		f := &File{ID: s.ids.At(at), UserID: &userID, UserHost: host, Name: nameOf(url), Type: mediaType(a), URL: url, URI: &url,
-			IsSensitive: sensitive || a.Bool("sensitive"), IsLink: true, Properties: properties(a)}
-		if c := cut(a.String("name"), 512); c != "" {
-			f.Comment = &c
-		}
-		if h := a.String("blurhash"); h != "" && len(h) <= 128 {
-			f.Blurhash = &h
-		}
-		if _, err := tx.Exec(ctx, sqlLink, f.ID, userID, host, f.Name, f.Type, f.Comment, f.Blurhash, []byte(f.Properties), url, f.IsSensitive); err != nil {
-			return nil, fmt.Errorf("link file: %w", err)
-		}
-		out = append(out, f)
-	}
-	return out, nil
-}
-
-func mediaType(a *ap.Object) string {
-	mt := a.String("mediaType")
-	if mt != "" && len(mt) <= 128 && strings.Count(mt, "/") == 1 {
-		return strings.ToLower(mt)
-	}
-	for typ, mt := range map[string]string{"Image": "image/unknown", "Video": "video/unknown", "Audio": "audio/unknown"} {
-		if a.Is(typ) {
-			return mt
-		}
-	}
-	return "application/octet-stream"
-}
-
-func properties(a *ap.Object) json.RawMessage {
-	p := map[string]int{}
-	for _, key := range []string{"width", "height"} {
-		if n, ok := a.Int(key); ok && n > 0 && n < 1<<20 {
-			p[key] = n
-		}
-	}
-	b, _ := json.Marshal(p) // numbers cannot fail
-	return b
-}
-
-func nameOf(url string) string {
-	url, _, _ = strings.Cut(url, "?")
-	n := cut(path.Base(url), 200)
-	if n == "" || n == "." || n == "/" {
-		return "untitled"
-	}
-	return n
 }
 
 func cut(s string, max int) string {
@@ -235,81 +230,30 @@ func cut(s string, max int) string {
 	return s
 }
 
-// MaxStored of one file in bytes, when it is put here by the operator.
-const MaxStored = 8 << 20
-
-// inline are the types that browsers are given as what they are; everything
-// else is a download (security row 3: never a document of ours).
-var inline = map[string]bool{"image/png": true, "image/gif": true, "image/jpeg": true, "image/webp": true, "image/avif": true, "image/apng": true}
-
-const sqlStore = `
-INSERT INTO drive_file (id, md5, name, type, size, url) VALUES ($1, $2, $3, $4, $5, $6)`
-
-// Store puts a picture of the server's own (an emoji) here. What it is is read
-// from its bytes, never from its name.
-func (s *Service) Store(ctx context.Context, name string, r io.Reader) (*File, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxStored+1))
-	if err != nil {
-		return nil, fmt.Errorf("store file: %w", err)
-	}
-	if len(b) > MaxStored {
-		return nil, errors.New("the file is larger than 8 MiB")
-	}
-	typ := http.DetectContentType(b)
-	if !inline[typ] {
-		return nil, fmt.Errorf("the file is %s, not a PNG, GIF, JPEG, WebP or AVIF picture", typ)
-	}
-	key := id.Random(32)
-	if _, err := s.store.Put(ctx, key, bytes.NewReader(b), blob.PutOptions{ContentType: typ, Max: MaxStored}); err != nil {
-		return nil, fmt.Errorf("store file: %w", err)
-	}
-	sum := md5.Sum(b)
-	f := &File{ID: s.ids.Now(), MD5: hex.EncodeToString(sum[:]), Name: cut(name, 200), Type: typ, Size: int64(len(b)),
-		URL: s.meta.Origin + "/files/" + key}
-	if _, err := s.db.Exec(ctx, sqlStore, f.ID, f.MD5, f.Name, f.Type, f.Size, f.URL); err != nil {
-		return nil, fmt.Errorf("store file: %w", err)
-	}
-	return f, nil
+// Endpoints is the API of this slice.
+func (s *Service) Endpoints() []api.Endpoint {
+	return slices.Concat(s.fileEndpoints(), s.folderEndpoints(), s.adminEndpoints())
 }
 
 // Routes serve the files.
 func (s *Service) Routes() []api.Route {
-	return []api.Route{{Pattern: "GET /files/{key}", Handler: http.HandlerFunc(s.serveFile)}}
+	return []api.Route{
+		{Pattern: "GET /files/{key}", Handler: http.HandlerFunc(s.serveFile)},
+		{Pattern: "GET /proxy/{name}", Handler: http.HandlerFunc(s.serveProxy)},
+	}
 }
 
-const sqlTypeOf = `SELECT type FROM drive_file WHERE url = $1 AND NOT is_link`
+// Jobs of this slice.
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Every(eraseEvery, eraseArgs{}, s.Erase), job.Low(evictEvery, evictArgs{}, s.Evict), job.Few(fromURLTries, s.workFromURL), job.Work(s.workClean)}
+}
 
-func (s *Service) serveFile(w http.ResponseWriter, r *http.Request) {
-	key := r.PathValue("key")
-	if blob.CheckKey(key) != nil {
-		http.NotFound(w, r)
-		return
-	}
-	var typ string
-	if err := s.db.QueryRow(r.Context(), sqlTypeOf, s.meta.Origin+"/files/"+key).Scan(&typ); err != nil {
-		if pg.NoRows(err) {
-			http.NotFound(w, r)
-		} else {
-			http.Error(w, "", http.StatusInternalServerError)
-		}
-		return
-	}
-	f, err := s.store.Open(r.Context(), key)
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	defer func() { _ = f.Close() }()
-	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	if inline[typ] {
-		h.Set("Content-Type", typ)
-	} else {
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Content-Disposition", "attachment")
-	}
-	http.ServeContent(w, r, "", f.Info().Modified, f)
+// Channels of this slice.
+func (s *Service) Channels() []stream.Channel {
+	return []stream.Channel{{Name: "drive", Login: true, Scope: "read:account", Shared: true, Open: openDrive}}
+}
+
+// Consumers tell people who are connected of their files.
+func (s *Service) Consumers() []log.Consumer {
+	return []log.Consumer{{Name: "drive.live", Kinds: []string{created, updated, deleted, folderCreated, folderUpdated, folderDeleted, urlDone}, Handle: s.onChanges}}
 }

@@ -20,6 +20,7 @@ import (
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/log"
+	"buttersc.one/oven/internal/socket/stream"
 )
 
 // ErrNotFound says that there is no such emoji.
@@ -65,9 +66,13 @@ type Service struct {
 	meta *meta.Service
 	ids  *id.Maker
 	log  *log.Log
+	hub  *stream.Hub
+	now  func() time.Time
 
 	mu     sync.Mutex
 	local  map[string]*Emoji     // nil: not loaded
+	listed *api.Encoded[listRes] // the catalogue as apiList answers; nil: not made
+	turn   int                   // counts what was forgotten: what was read before is not kept
 	remote map[string]remoteItem // "name@host"
 }
 
@@ -77,8 +82,8 @@ type remoteItem struct {
 }
 
 // New makes the service.
-func New(db *pg.DB, m *meta.Service, ids *id.Maker, lg *log.Log) *Service {
-	return &Service{db: db, meta: m, ids: ids, log: lg, remote: map[string]remoteItem{}}
+func New(db *pg.DB, m *meta.Service, ids *id.Maker, lg *log.Log, hub *stream.Hub, now func() time.Time) *Service {
+	return &Service{db: db, meta: m, ids: ids, log: lg, hub: hub, now: now, remote: map[string]remoteItem{}}
 }
 
 const (
@@ -97,7 +102,7 @@ func scan(r pgx.CollectableRow) (*Emoji, error) {
 // Local is the local catalogue by name. It must not be changed.
 func (s *Service) Local(ctx context.Context) (map[string]*Emoji, error) {
 	s.mu.Lock()
-	m := s.local
+	m, turn := s.local, s.turn
 	s.mu.Unlock()
 	if m != nil {
 		return m, nil
@@ -115,8 +120,10 @@ func (s *Service) Local(ctx context.Context) (map[string]*Emoji, error) {
 		m[e.Name] = e
 	}
 	s.mu.Lock()
-	s.local = m
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if turn == s.turn {
+		s.local = m
+	}
 	return m, nil
 }
 
@@ -188,46 +195,21 @@ func (s *Service) URLs(ctx context.Context, host *string, names []string) (map[s
 func (s *Service) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.local = nil
+	s.local, s.listed = nil, nil
+	s.turn++
 	clear(s.remote)
 }
 
 // Consumers keep the catalogue in memory fresh on every node.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "emoji.cache", Kinds: []string{"emoji.changed"},
-		Handle: func(context.Context, *pg.Tx, []log.Change) error { s.Forget(); return nil },
-		Lost:   s.Forget,
+		Name: "emoji.cache", Kinds: []string{changed}, Handle: s.onChanged, Lost: s.Forget,
 	}}
 }
 
-const sqlAdd = `
-INSERT INTO emoji (id, name, host, category, original_url, public_url, type, aliases, license, is_sensitive, updated_at)
-VALUES ($1, $2, NULL, $3, $4, $4, $5, $6, $7, $8, now())
-ON CONFLICT (name, host) DO NOTHING RETURNING id`
-
-// Add puts a local emoji into the catalogue. ErrExists when the name is taken,
-// ErrName when it is none.
+// Add is Insert in a transaction of its own.
 func (s *Service) Add(ctx context.Context, e Emoji) (*Emoji, error) {
-	if !nameForm.MatchString(e.Name) {
-		return nil, fmt.Errorf("%w: %q", ErrName, e.Name)
-	}
-	if e.Aliases == nil {
-		e.Aliases = []string{}
-	}
-	e.PublicURL = e.OriginalURL
-	err := s.db.Tx(ctx, func(tx *pg.Tx) error {
-		err := tx.QueryRow(ctx, sqlAdd, s.ids.Now(), e.Name, e.Category, e.OriginalURL, e.Type, e.Aliases, e.License, e.IsSensitive).Scan(&e.ID)
-		if pg.NoRows(err) {
-			return ErrExists
-		}
-		if err != nil {
-			return err
-		}
-		tx.AfterCommit(s.Forget)
-		return s.log.Append(ctx, tx, "emoji.changed", e.ID, "", nil)
-	})
-	if err != nil {
+	if err := s.db.Tx(ctx, func(tx *pg.Tx) error { return s.Insert(ctx, tx, &e) }); err != nil {
 		return nil, fmt.Errorf("add emoji %s: %w", e.Name, err)
 	}
 	return &e, nil
@@ -286,7 +268,7 @@ func (s *Service) FromTags(ctx context.Context, host string, tags []*ap.Object) 
 		return nil, err
 	}
 	for _, e := range found {
-		if k := known[e.Name]; k != nil && !changed(k, &e) {
+		if k := known[e.Name]; k != nil && !differs(k, &e) {
 			continue
 		}
 		if _, err := s.db.Exec(ctx, sqlUpsert, s.ids.Now(), e.Name, host, e.OriginalURL, e.URI, e.Type, e.IsSensitive, e.UpdatedAt); err != nil {
@@ -299,7 +281,7 @@ func (s *Service) FromTags(ctx context.Context, host string, tags []*ap.Object) 
 	return names, nil
 }
 
-func changed(have, got *Emoji) bool {
+func differs(have, got *Emoji) bool {
 	return have.OriginalURL != got.OriginalURL ||
 		(got.UpdatedAt != nil && (have.UpdatedAt == nil || have.UpdatedAt.Before(*got.UpdatedAt)))
 }

@@ -65,3 +65,33 @@ func TestCatalogue(t *testing.T) {
 		t.Errorf("%d emoji", n)
 	}
 }
+
+// The catalogue is sent again only when it is another.
+func TestCatalogueTag(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t)
+	ask := func(tag string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodGet, s.Origin+"/api/emojis", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("If-None-Match", tag)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res
+	}
+	tag := ask("").Header.Get("ETag")
+	if res := ask(tag); tag == "" || res.StatusCode != http.StatusNotModified {
+		t.Errorf("unchanged, %q: %s", tag, res.Status)
+	}
+	if _, err := s.App.Emojis.Add(t.Context(), emoji.Emoji{Name: "bread", OriginalURL: s.Origin + "/files/x"}); err != nil {
+		t.Fatal(err)
+	}
+	if res := ask(tag); res.StatusCode != http.StatusOK || res.Header.Get("ETag") == tag {
+		t.Errorf("changed: %s", res.Status)
+	}
+}

@@ -1,9 +1,11 @@
 package emoji
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 
 	"buttersc.one/oven/internal/lib/ap"
@@ -41,29 +43,46 @@ type listRes struct {
 	Emojis []Simple `json:"emojis"`
 }
 
-func (s *Service) apiList(ctx context.Context, _ *api.Call, _ struct{}) (*listRes, error) {
+// apiList gives the catalogue: every visitor asks for it, so it is encoded once.
+func (s *Service) apiList(ctx context.Context, _ *api.Call, _ struct{}) (*api.Encoded[listRes], error) {
+	s.mu.Lock()
+	made, turn := s.listed, s.turn
+	s.mu.Unlock()
+	if made != nil {
+		return made, nil
+	}
 	local, err := s.Local(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if made, err = api.Encode(*listOf(local)); err != nil {
+		return nil, fmt.Errorf("catalogue of emoji: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if turn == s.turn {
+		s.listed = made
+	}
+	return made, nil
+}
+
+func listOf(local map[string]*Emoji) *listRes {
 	res := &listRes{Emojis: make([]Simple, 0, len(local))}
 	for _, e := range local {
 		res.Emojis = append(res.Emojis, Simple{Aliases: e.Aliases, Name: e.Name, Category: e.Category, URL: e.URL(),
 			LocalOnly: e.LocalOnly, IsSensitive: e.IsSensitive, RoleIDs: e.RoleIDs})
 	}
-	category := func(i int) string {
-		if c := res.Emojis[i].Category; c != nil {
-			return *c
-		}
+	slices.SortFunc(res.Emojis, func(a, b Simple) int {
+		return cmp.Or(strings.Compare(category(a), category(b)), strings.Compare(a.Name, b.Name))
+	})
+	return res
+}
+
+func category(e Simple) string {
+	if e.Category == nil {
 		return ""
 	}
-	sort.Slice(res.Emojis, func(i, j int) bool {
-		if a, b := category(i), category(j); a != b {
-			return a < b
-		}
-		return res.Emojis[i].Name < res.Emojis[j].Name
-	})
-	return res, nil
+	return *e.Category
 }
 
 type showReq struct {
@@ -79,8 +98,7 @@ func (s *Service) apiShow(ctx context.Context, _ *api.Call, req showReq) (*Detai
 	if e == nil {
 		return nil, errNoSuchEmoji
 	}
-	return &Detailed{ID: e.ID, Aliases: e.Aliases, Name: e.Name, Category: e.Category, URL: e.URL(), License: e.License,
-		IsSensitive: e.IsSensitive, LocalOnly: e.LocalOnly, RoleIDs: e.RoleIDs}, nil
+	return Pack(e), nil
 }
 
 // serveImage redirects /emoji/<name>[@host].webp to the picture.

@@ -25,6 +25,7 @@ type Self struct {
 	Version  string // as clients see it, "2026.5.1+oven.…"
 	Oven     string // Oven's own version
 	Mode     string
+	Scope    string         // of what can be searched: local, global
 	Zone     *time.Location // the operator's calendar
 }
 
@@ -73,8 +74,8 @@ type Settings struct {
 	NotesPerOneAd         int             `json:"notesPerOneAd"`
 	CacheRemoteFiles      bool            `json:"cacheRemoteFiles"`
 	CacheRemoteSensitive  bool            `json:"cacheRemoteSensitiveFiles"`
-	URLPreviewEnabled     bool            `json:"urlPreviewEnabled"`
-	NoteSearchableScope   string          `json:"noteSearchableScope"`
+	ProxyRemoteFiles      bool            `json:"proxyRemoteFiles"` // pictures of other servers are shown through this one
+	ProxyCacheMb          int             `json:"proxyCacheMb"`     // ours; MiB that are kept of them at most
 	NodeinfoSoftware      string          `json:"nodeinfoSoftware"`
 	SignToActivityPubGet  bool            `json:"signToActivityPubGet"`
 	EnableServiceWorker   bool            `json:"enableServiceWorker"`
@@ -85,6 +86,8 @@ type Settings struct {
 
 	MailSettings
 	RetentionSettings
+	PreviewSettings
+	TranslatorSettings
 }
 
 // ClientOptions are what visitors' clients show.
@@ -102,9 +105,12 @@ func defaults() *Settings {
 		PreservedUsernames:   []string{"admin", "administrator", "root", "system", "maintainer", "host", "mod", "moderator", "owner", "superuser", "staff", "auth", "i", "me", "everyone", "all", "mention", "mentions", "example", "user", "users", "account", "accounts", "official", "help", "helps", "support", "supports", "info", "information", "informations", "announce", "announces", "announcement", "announcements", "notice", "notification", "notifications", "dev", "developer", "developers", "tech", "misskey"},
 		Federation:           "all",
 		CacheRemoteSensitive: true,
-		NoteSearchableScope:  "local",
+		ProxyRemoteFiles:     true,
+		ProxyCacheMb:         10 << 10,
 		NodeinfoSoftware:     "oven",
 		SignToActivityPubGet: true,
+		EnableServiceWorker:  true,
+		PreviewSettings:      previewDefaults(),
 	}
 }
 
@@ -118,6 +124,7 @@ type Service struct {
 	box       *secret.Box
 	endpoints func() []*api.Endpoint
 	settings  atomic.Pointer[Settings]
+	push      atomic.Pointer[PushKey]
 	taken     atomic.Bool // somebody has an account here
 	started   time.Time
 }
@@ -152,6 +159,7 @@ func (s *Service) Load(ctx context.Context) error {
 		}
 	}
 	s.settings.Store(set)
+	s.push.Store(nil)
 	s.taken.Store(false) // looked at again: reset-db has emptied everything
 	return nil
 }

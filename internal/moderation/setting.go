@@ -2,15 +2,20 @@ package moderation
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/mail"
+	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
 )
 
@@ -55,6 +60,9 @@ type offered struct {
 	InquiryURL            *string  `json:"inquiryUrl" api:"nullable,max=1024"`
 	EnableMachineStats    bool     `json:"enableServerMachineStats" api:"optional"`
 	RemoteBadges          bool     `json:"showRoleBadgesOfRemoteUsers" api:"optional"`
+	ProxyRemoteFiles      bool     `json:"proxyRemoteFiles" api:"optional"`
+	ProxyCacheMb          *int     `json:"proxyCacheMb" api:"nullable,min=1,max=1000000000"` // ours
+	EnableServiceWorker   bool     `json:"enableServiceWorker" api:"optional"`
 	NodeinfoSoftware      string   `json:"nodeinfoSoftware" api:"pattern=^[a-z0-9-]{1\\,64}$"` // ours
 	EnableEmail           bool     `json:"enableEmail" api:"optional"`
 	Email                 *string  `json:"email" api:"nullable,max=1024"`
@@ -63,6 +71,22 @@ type offered struct {
 	SMTPUser              *string  `json:"smtpUser" api:"nullable,max=1024"`
 	SMTPPass              *string  `json:"smtpPass" api:"nullable,max=1024"`
 	SMTPSecure            bool     `json:"smtpSecure" api:"optional"`
+
+	URLPreviewEnabled       bool    `json:"urlPreviewEnabled" api:"optional"`
+	URLPreviewAllowRedirect bool    `json:"urlPreviewAllowRedirect" api:"optional"`
+	URLPreviewTimeout       int     `json:"urlPreviewTimeout" api:"min=100,max=60000"`
+	URLPreviewMaximum       int     `json:"urlPreviewMaximumContentLength" api:"min=1024,max=1073741824"`
+	URLPreviewRequireLength bool    `json:"urlPreviewRequireContentLength" api:"optional"`
+	URLPreviewUserAgent     *string `json:"urlPreviewUserAgent" api:"nullable,max=1024"`
+	URLPreviewProxyURL      *string `json:"urlPreviewSummaryProxyUrl" api:"nullable,max=1024"`
+	SummalyProxy            *string `json:"summalyProxy" api:"nullable,max=1024"`
+
+	DeeplAuthKey      *string `json:"deeplAuthKey" api:"nullable,max=1024"`
+	DeeplIsPro        bool    `json:"deeplIsPro" api:"optional"`
+	DeeplFreeMode     bool    `json:"deeplFreeMode" api:"optional"`              // ours, as in forks
+	DeeplFreeInstance *string `json:"deeplFreeInstance" api:"nullable,max=1024"` // ours, as in forks
+	LibreTranslateURL *string `json:"libreTranslateURL" api:"nullable,max=1024"` // ours, as in forks
+	LibreTranslateKey *string `json:"libreTranslateKey" api:"nullable,max=1024"` // ours, as in forks
 
 	ClientOptions struct {
 		EntrancePageStyle        string `json:"entrancePageStyle" api:"enum=classic|simple"`
@@ -107,7 +131,7 @@ func readSetting(key string, raw json.RawMessage, schema *api.Schema, is any) (v
 		if v == "" && (schema == nil && is == nil || schema != nil && schema.Nullable) {
 			return nil, true, nil
 		}
-		if key == "smtpPass" && v == kept {
+		if v == kept && slices.Contains(meta.Secrets(), key) {
 			return nil, false, nil
 		}
 	case []any:
@@ -133,6 +157,12 @@ var readers = map[string]func(value, is any) (any, error){
 	"email":              address,
 	"maintainerEmail":    address,
 	"clientOptions":      merged,
+
+	"urlPreviewUserAgent":       headerText,
+	"urlPreviewSummaryProxyUrl": place,
+	"deeplFreeInstance":         place,
+	"libreTranslateURL":         place,
+	"deeplAuthKey":              headerText,
 }
 
 func hosts(value, _ any) (any, error) {
@@ -184,6 +214,26 @@ func address(value, _ any) (any, error) {
 		return nil, fmt.Errorf("%q is no mail address", value)
 	}
 	return value, nil
+}
+
+// headerText is what may stand in a header of HTTP (RFC 9110 §5.5).
+func headerText(value, _ any) (any, error) {
+	text := strings.TrimSpace(value.(string))
+	if !httpguts.ValidHeaderFieldValue(text) {
+		return nil, errors.New("must be on one line")
+	}
+	return text, nil
+}
+
+// place is the address of a server that the operator names. It may be in the
+// private network: whoever may change settings decides that.
+func place(value, _ any) (any, error) {
+	text := strings.TrimSpace(value.(string))
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%q is no address of a server", value)
+	}
+	return text, nil
 }
 
 // merged lays the options that are given over those that are there.

@@ -22,7 +22,7 @@ func (s *Service) settingsEndpoints() []api.Endpoint {
 	}
 }
 
-// kept stands where a password is: it is told to nobody, and given back it means
+// kept stands where a password or a key is: it is told to nobody, and given back it means
 // the one that is there.
 const kept = "********"
 
@@ -33,6 +33,10 @@ type adminMeta struct {
 
 	Policies       *role.Policies `json:"policies"` // with the defaults
 	SMTPPass       *string        `json:"smtpPass"`
+	DeeplAuthKey   *string        `json:"deeplAuthKey"`
+	LibreKey       *string        `json:"libreTranslateKey"`
+	Translates     bool           `json:"translatorAvailable"`
+	SummalyProxy   *string        `json:"summalyProxy"` // the older name of urlPreviewSummaryProxyUrl
 	URI            string         `json:"uri"`
 	Version        string         `json:"version"`
 	ProxyAccountID string         `json:"proxyAccountId"` // the server's own account: no other fetches for anybody
@@ -62,9 +66,6 @@ type missing struct {
 	SwPrivateKey            *string    `json:"swPrivateKey"`
 	App192IconURL           *string    `json:"app192IconUrl"`
 	App512IconURL           *string    `json:"app512IconUrl"`
-	TranslatorAvailable     bool       `json:"translatorAvailable"`
-	DeeplAuthKey            *string    `json:"deeplAuthKey"`
-	DeeplIsPro              bool       `json:"deeplIsPro"`
 	SilencedHosts           []string   `json:"silencedHosts"` // a server is silenced by a flag of its own
 	NamesProhibited         []string   `json:"prohibitedWordsForNameOfUser"`
 	BannedEmailDomains      []string   `json:"bannedEmailDomains"`
@@ -102,17 +103,9 @@ type missing struct {
 	LocalUserCacheMax       int        `json:"perLocalUserUserTimelineCacheMax"`
 	RemoteUserCacheMax      int        `json:"perRemoteUserUserTimelineCacheMax"`
 	ReactionsBuffering      bool       `json:"enableReactionsBuffering"`
-	SummalyProxy            *string    `json:"summalyProxy"`
-	PreviewAllowRedirect    bool       `json:"urlPreviewAllowRedirect"`
-	PreviewTimeout          int        `json:"urlPreviewTimeout"`
-	PreviewMaximum          int        `json:"urlPreviewMaximumContentLength"`
-	PreviewRequireLength    bool       `json:"urlPreviewRequireContentLength"`
-	PreviewUserAgent        *string    `json:"urlPreviewUserAgent"`
-	PreviewProxyURL         *string    `json:"urlPreviewSummaryProxyUrl"`
 	SuspendedSoftware       []struct{} `json:"deliverSuspendedSoftware"`
 	SingleUserMode          bool       `json:"singleUserMode"`
 	VisibleToVisitors       string     `json:"ugcVisibilityForVisitor"`
-	ProxyRemoteFiles        bool       `json:"proxyRemoteFiles"`
 	ExternalApRedirect      bool       `json:"allowExternalApRedirect"`
 	NotesCleaning           bool       `json:"enableRemoteNotesCleaning"`
 	NotesCleaningDays       int        `json:"remoteNotesCleaningExpiryDaysForEachNotes"`
@@ -127,6 +120,15 @@ func asItIs() missing {
 		VisibleToVisitors: "all"}
 }
 
+// hidden stands for a secret that is there.
+func hidden(secret *string) *string {
+	if secret == nil {
+		return nil
+	}
+	stand := kept
+	return &stand
+}
+
 func (s *Service) apiMeta(ctx context.Context, _ *api.Call, _ struct{}) (*adminMeta, error) {
 	policies, err := s.Roles.Default()
 	if err != nil {
@@ -136,12 +138,16 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, _ struct{}) (*adminM
 	if err != nil {
 		return nil, err
 	}
+	push, err := s.Meta.PushKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	m := &adminMeta{Settings: s.Meta.Get(), missing: asItIs(), Policies: policies, URI: s.Meta.Origin, Version: s.Meta.Version, ProxyAccountID: self.ID,
 		HomeFeedMax: timeline.FeedMax, ListFeedMax: timeline.FeedMax}
-	if m.Settings.SMTPPass != nil {
-		pass := kept
-		m.SMTPPass = &pass
-	}
+	m.SwPublickey = &push.Public
+	set := m.Settings
+	m.SMTPPass, m.DeeplAuthKey, m.LibreKey = hidden(set.SMTPPass), hidden(set.DeeplAuthKey), hidden(set.LibreTranslateKey)
+	m.Translates, m.SummalyProxy = set.Translates(), set.URLPreviewSummaryProxyURL
 	return m, nil
 }
 
@@ -178,6 +184,12 @@ func (s *Service) apiUpdateMeta(ctx context.Context, c *api.Call, req updateMeta
 	for _, p := range offers().Props {
 		known[p.Name] = p.Schema
 	}
+	if raw, ok := req["summalyProxy"]; ok {
+		delete(req, "summalyProxy")
+		if _, both := req["urlPreviewSummaryProxyUrl"]; !both {
+			req["urlPreviewSummaryProxyUrl"] = raw
+		}
+	}
 	changes, before := map[string]any{}, map[string]any{}
 	var nothing []string
 	for key, raw := range req {
@@ -210,7 +222,7 @@ func (s *Service) apiUpdateMeta(ctx context.Context, c *api.Call, req updateMeta
 		}
 		after := map[string]any{}
 		for key, value := range changes {
-			if after[key] = value; key == "smtpPass" && value != nil {
+			if after[key] = value; slices.Contains(meta.Secrets(), key) && value != nil {
 				after[key] = kept
 			}
 		}

@@ -49,8 +49,8 @@ func TestSettings(t *testing.T) {
 		"prohibitedWords": []string{"/(/"}, "name": 1, "clientOptions": m{"entrancePageStyle": "odd"}, "serverRules": nil, "langs": []int{1}} {
 		root.Fails(t, "admin/update-meta", m{"shortName": "bad", key: bad}, 400, "INVALID_PARAM")
 	}
-	for key, off := range map[string]any{"enableHcaptcha": true, "useObjectStorage": true, "enableIpLogging": true, "deeplAuthKey": "x", "bannedEmailDomains": []string{"x.example"},
-		"cacheRemoteFiles": true, "urlPreviewEnabled": true, "perUserHomeTimelineCacheMax": 1, "signToActivityPubGet": false, "swPublicKey": "x", "notesPerOneAd": 3,
+	for key, off := range map[string]any{"enableHcaptcha": true, "useObjectStorage": true, "enableIpLogging": true, "bannedEmailDomains": []string{"x.example"},
+		"cacheRemoteFiles": true, "perUserHomeTimelineCacheMax": 1, "signToActivityPubGet": false, "swPublicKey": "x", "notesPerOneAd": 3,
 		"manifestJsonOverride": "{\"a\":1}", "proxyAccountId": a.ID} {
 		root.Fails(t, "admin/update-meta", m{"shortName": "bad", key: off}, 400, "SETTING_HAS_NO_EFFECT")
 	}
@@ -77,6 +77,55 @@ func TestSettings(t *testing.T) {
 	status, body := g.Call(t, "signup", m{"username": "boss", "password": "password", "reason": "x"})
 	if status == 200 || !strings.Contains(flagText(body), "USED_USERNAME") {
 		t.Errorf("a name that is kept: %d %v", status, body)
+	}
+}
+
+// What links and translations need is stored and checked; keys are told to nobody.
+func TestOutsideSettings(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t)
+	root := s.User(t, "chief")
+	was := root.Post(t, "admin/meta", m{})
+	for key, want := range map[string]any{"urlPreviewEnabled": true, "urlPreviewAllowRedirect": true, "urlPreviewTimeout": 10000, "urlPreviewMaximumContentLength": 10485760,
+		"urlPreviewRequireContentLength": false, "urlPreviewUserAgent": nil, "urlPreviewSummaryProxyUrl": nil, "summalyProxy": nil, "translatorAvailable": false, "deeplAuthKey": nil,
+		"deeplIsPro": false, "libreTranslateURL": nil} {
+		testsrv.Is(t, was, want, key)
+	}
+	testsrv.Is(t, s.Guest().Post(t, "meta", m{}), true, "enableUrlPreview")
+	change := m{"urlPreviewEnabled": false, "urlPreviewAllowRedirect": false, "urlPreviewTimeout": 3000, "urlPreviewMaximumContentLength": 100000, "urlPreviewRequireContentLength": true,
+		"urlPreviewUserAgent": "Baker/1", "urlPreviewSummaryProxyUrl": "http://127.0.0.1:3030/", "deeplAuthKey": "deep secret", "deeplIsPro": true, "libreTranslateURL": "http://localhost:5000",
+		"libreTranslateKey": "free secret", "deeplFreeMode": false, "deeplFreeInstance": "https://deeplx.example/translate"}
+	root.Post(t, "admin/update-meta", change)
+	now := root.Post(t, "admin/meta", m{}).(m)
+	change["deeplAuthKey"], change["libreTranslateKey"], change["summalyProxy"], change["translatorAvailable"] = "********", "********", "http://127.0.0.1:3030/", true
+	for key, want := range change {
+		testsrv.Is(t, now, want, key)
+	}
+	root.Post(t, "admin/update-meta", now) // given back as it was shown
+	set := s.App.Meta.Get()
+	if set.DeeplAuthKey == nil || *set.DeeplAuthKey != "deep secret" || set.LibreTranslateKey == nil || *set.LibreTranslateKey != "free secret" {
+		t.Error("a key is not kept as it was given")
+	}
+	if n := s.Count(t, "SELECT count(*) FROM meta WHERE settings::text LIKE '%secret%'") + s.Count(t, "SELECT count(*) FROM moderation_log WHERE info::text LIKE '%secret%'"); n != 0 {
+		t.Error("a key can be read in the database")
+	}
+	guest := s.Guest().Post(t, "meta", m{}).(m)
+	testsrv.Is(t, guest, false, "enableUrlPreview")
+	testsrv.Is(t, guest, true, "translatorAvailable")
+	for key := range guest {
+		if strings.Contains(strings.ToLower(key), "deepl") || strings.Contains(strings.ToLower(key), "libre") {
+			t.Errorf("everybody is told %s", key)
+		}
+	}
+	root.Post(t, "admin/update-meta", m{"summalyProxy": ""}) // by its older name
+	testsrv.Is(t, root.Post(t, "admin/meta", m{}), nil, "urlPreviewSummaryProxyUrl")
+	root.Post(t, "admin/update-meta", m{"deeplAuthKey": "", "libreTranslateURL": nil})
+	testsrv.Is(t, s.Guest().Post(t, "meta", m{}), false, "translatorAvailable")
+	root.Post(t, "admin/update-meta", m{"deeplFreeMode": true})
+	testsrv.Is(t, s.Guest().Post(t, "meta", m{}), true, "translatorAvailable")
+	for key, bad := range map[string]any{"urlPreviewTimeout": 0, "urlPreviewMaximumContentLength": -1, "urlPreviewSummaryProxyUrl": "javascript:x", "libreTranslateURL": "localhost:5000",
+		"deeplFreeInstance": "https://", "urlPreviewUserAgent": "a\r\nX: b", "deeplAuthKey": "a\nb", "urlPreviewEnabled": "yes", "summalyProxy": "x"} {
+		root.Fails(t, "admin/update-meta", m{key: bad}, 400, "INVALID_PARAM")
 	}
 }
 

@@ -3,12 +3,9 @@ package note
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/mfm"
@@ -364,8 +361,6 @@ func (s *Service) isVote(ctx context.Context, tx *pg.Tx, voter *user.User, o *ap
 	return true, err
 }
 
-const sqlTallies = `UPDATE poll SET votes = $2 WHERE note_id = $1 AND user_host IS NOT NULL`
-
 // onUpdateQuestion takes the tallies of a remote poll, from its author only.
 func (s *Service) onUpdateQuestion(ctx context.Context, tx *pg.Tx, a *inbox.Activity) error {
 	o := a.Object.Object("object")
@@ -379,27 +374,11 @@ func (s *Service) onUpdateQuestion(ctx context.Context, tx *pg.Tx, a *inbox.Acti
 	if n.UserID != a.ActorID || !n.HasPoll {
 		return inbox.Drop("not the poll's author")
 	}
-	got := pollFrom(o)
-	rows, err := tx.Query(ctx, sqlLocked, n.ID)
-	if err != nil {
-		return fmt.Errorf("poll: %w", err)
+	err = s.takeTallies(ctx, tx, n.ID, o)
+	if errors.Is(err, errOtherPoll) {
+		return inbox.Drop(err.Error())
 	}
-	have, err := pgx.CollectExactlyOneRow(rows, scanPoll)
-	if err != nil {
-		return fmt.Errorf("poll: %w", err)
-	}
-	if got == nil || len(got.Choices) != len(have.Choices) {
-		return inbox.Drop("another poll")
-	}
-	for i := range got.Choices {
-		if got.Choices[i] != have.Choices[i] {
-			return inbox.Drop("another poll")
-		}
-	}
-	if _, err := tx.Exec(ctx, sqlTallies, n.ID, got.Votes); err != nil {
-		return fmt.Errorf("tallies: %w", err)
-	}
-	return nil
+	return err
 }
 
 // onUndoDelete takes an account back that was suspended at its server: a note that
@@ -419,7 +398,7 @@ func (s *Service) onDelete(ctx context.Context, tx *pg.Tx, a *inbox.Activity) er
 		if err := s.Users.MarkDeleted(ctx, tx, a.ActorID); err != nil {
 			return err
 		}
-		return s.Queue.Insert(ctx, tx, purgeArgs{UserID: a.ActorID}, s.clock())
+		return s.Queue.Insert(ctx, tx, purgeArgs{UserID: a.ActorID}, time.Time{})
 	}
 	n, err := s.ByURI(ctx, tx, uri)
 	if errors.Is(err, ErrNotFound) {

@@ -24,8 +24,10 @@ func (s *Service) Create(ctx context.Context, author *user.User, d *Draft) (*Not
 	}
 	var n *Note
 	err := s.DB.Tx(ctx, func(tx *pg.Tx) (err error) {
-		n, err = s.insert(ctx, tx, author, d)
-		return err
+		if n, err = s.insert(ctx, tx, author, d); err != nil || d.Also == nil {
+			return err
+		}
+		return d.Also(ctx, tx, n)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create note: %w", err)
@@ -37,8 +39,8 @@ const (
 	sqlInsert = `
 INSERT INTO note (id, user_id, user_host, text, cw, visibility, local_only, reaction_acceptance, reply_id, reply_user_id,
 	reply_user_host, renote_id, renote_user_id, renote_user_host, thread_id, uri, url, file_ids, visible_user_ids, mentions,
-	emojis, tags, has_poll, audience_id, audience_extra)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`
+	emojis, tags, has_poll, audience_id, audience_extra, channel_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
 	sqlInsertStat = `INSERT INTO note_stat (note_id) VALUES ($1)`
 	sqlCountReply = `UPDATE note_stat SET replies_count = greatest(0, replies_count + $2) WHERE note_id = $1`
 	// A renote of a bot that is none any more was not counted.
@@ -54,7 +56,7 @@ type CreatedData struct {
 	Reply      string  `json:"reply,omitempty"`
 	ReplyTo    string  `json:"replyTo,omitempty"` // whom it replies to
 	Renote     string  `json:"renote,omitempty"`
-	Channel    bool    `json:"channel,omitempty"`
+	Channel    string  `json:"channelId,omitempty"`
 	Pure       bool    `json:"pure,omitempty"`
 	Files      bool    `json:"files,omitempty"`
 }
@@ -96,7 +98,7 @@ func (s *Service) insert(ctx context.Context, tx *pg.Tx, author *user.User, d *D
 		return nil, err
 	}
 	data := CreatedData{Visibility: n.Visibility, Host: n.UserHost, Server: author.ActorHost, Reply: deref(n.ReplyID), ReplyTo: deref(n.ReplyUserID), Renote: deref(n.RenoteID),
-		Channel: n.ChannelID != nil, Pure: n.IsPureRenote, Files: len(n.FileIDs) > 0}
+		Channel: deref(n.ChannelID), Pure: n.IsPureRenote, Files: len(n.FileIDs) > 0}
 	if err := s.Log.Append(ctx, tx, "note.created", n.ID, author.ID, data); err != nil {
 		return nil, err
 	}
@@ -114,6 +116,9 @@ func (s *Service) fromDraft(author *user.User, d *Draft) *Note {
 		n.ID = s.IDs.Now()
 	} else {
 		n.ID = s.IDs.At(d.At)
+	}
+	if d.Channel != nil {
+		n.ChannelID = &d.Channel.ID
 	}
 	if r := d.Reply; r != nil {
 		thread := r.Thread()
@@ -162,7 +167,7 @@ func (s *Service) keepTargets(ctx context.Context, tx *pg.Tx, n *Note) error {
 func (s *Service) insertRow(ctx context.Context, tx *pg.Tx, n *Note) error {
 	_, err := tx.Exec(ctx, sqlInsert, n.ID, n.UserID, n.UserHost, n.Text, n.CW, n.Visibility, n.LocalOnly, n.ReactionAcceptance,
 		n.ReplyID, n.ReplyUserID, n.ReplyUserHost, n.RenoteID, n.RenoteUserID, n.RenoteUserHost, n.ThreadID, n.URI, n.URL,
-		n.FileIDs, n.VisibleUserIDs, n.Mentions, n.Emojis, n.Tags, n.HasPoll, n.AudienceID, n.AudienceExtra)
+		n.FileIDs, n.VisibleUserIDs, n.Mentions, n.Emojis, n.Tags, n.HasPoll, n.AudienceID, n.AudienceExtra, n.ChannelID)
 	if err != nil {
 		return fmt.Errorf("insert note: %w", err)
 	}

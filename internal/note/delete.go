@@ -25,8 +25,17 @@ const (
 
 // deletedData goes with "note.deleted".
 type deletedData struct {
-	Host   *string `json:"host,omitempty"`
-	Server *string `json:"server,omitempty"` // authority of the author's server
+	Host    *string `json:"host,omitempty"`
+	Server  *string `json:"server,omitempty"` // authority of the author's server
+	Reply   string  `json:"reply,omitempty"`
+	Renote  string  `json:"renote,omitempty"`
+	Files   bool    `json:"files,omitempty"`
+	Channel string  `json:"channelId,omitempty"`
+}
+
+func deletedOf(n *Note, author *user.User) deletedData {
+	return deletedData{Host: n.UserHost, Server: author.ActorHost, Reply: deref(n.ReplyID), Renote: deref(n.RenoteID), Files: len(n.FileIDs) > 0,
+		Channel: deref(n.ChannelID)}
 }
 
 // Delete removes a note in tx and tells those who hold it. Renotes of it that
@@ -91,7 +100,7 @@ func (s *Service) deleteOne(ctx context.Context, tx *pg.Tx, author *user.User, n
 	if err := s.Users.Count(ctx, tx, n.UserID, -1, 0, 0); err != nil {
 		return err
 	}
-	return s.Log.Append(ctx, tx, "note.deleted", n.ID, n.UserID, deletedData{Host: n.UserHost, Server: author.ActorHost})
+	return s.Log.Append(ctx, tx, "note.deleted", n.ID, n.UserID, deletedOf(n, author))
 }
 
 func (n *Note) recipients() *delivery.Recipients {

@@ -12,6 +12,7 @@ import (
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/delivery"
+	"buttersc.one/oven/internal/socket/log"
 	"buttersc.one/oven/internal/user"
 )
 
@@ -51,8 +52,10 @@ func (s *Service) DeleteBatch(ctx context.Context, tx *pg.Tx, author *user.User,
 		return 0, err
 	}
 	ids = ids[:0]
+	var gone []log.Row
 	for _, n := range notes {
 		ids = append(ids, n.ID)
+		gone = append(gone, log.Row{ObjectID: n.ID, ActorID: n.UserID, Data: deletedOf(n, author)})
 	}
 	if stream != 0 && author.Local() {
 		if err := s.sendDeletes(ctx, tx, author, notes, stream); err != nil {
@@ -74,7 +77,7 @@ func (s *Service) DeleteBatch(ctx context.Context, tx *pg.Tx, author *user.User,
 	if err := s.Users.Count(ctx, tx, author.ID, -len(ids), 0, 0); err != nil {
 		return 0, err
 	}
-	return len(ids), s.Log.AppendAll(ctx, tx, "note.deleted", ids, author.ID, deletedData{Host: author.Host, Server: author.ActorHost})
+	return len(ids), s.Log.AppendRows(ctx, tx, "note.deleted", gone)
 }
 
 // withOwnRenotes adds the author's renotes of the notes, which go with them.

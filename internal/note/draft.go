@@ -12,9 +12,11 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/lib/ap"
 	"buttersc.one/oven/internal/lib/mfm"
+	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/user"
 )
 
@@ -37,6 +39,7 @@ type Draft struct {
 	LocalOnly          bool
 	ReactionAcceptance *string
 	Reply, Renote      *Note
+	Channel            *channel.Channel // which makes it public, and keeps it on this server
 	Files              []*drive.File
 	Attachments        []*ap.Object // of a remote note, linked when it is written
 	Sensitive          bool         // of all attachments
@@ -49,6 +52,8 @@ type Draft struct {
 	Tags     []string
 
 	NoMentions, NoHashtags, NoEmojis bool // do not read them out of the text
+
+	Also func(ctx context.Context, tx *pg.Tx, n *Note) error // in the note's transaction; nil: nothing
 }
 
 const (
@@ -82,7 +87,10 @@ func (s *Service) normalize(ctx context.Context, author *user.User, d *Draft) er
 	}
 	d.Sensitive = d.Sensitive || policies.AlwaysMarkNsfw
 	set := s.Meta.Get()
-	if d.Visibility == Public && (matchesWords(deref(d.CW, d.Text), set.SensitiveWords) || !policies.CanPublicNote) {
+	if d.Channel != nil {
+		d.Visibility, d.LocalOnly, d.VisibleUsers = Public, true, nil
+	}
+	if d.Visibility == Public && d.Channel == nil && (matchesWords(deref(d.CW, d.Text), set.SensitiveWords) || !policies.CanPublicNote) {
 		d.Visibility = Home
 	}
 	if matchesWords(d.allText(), set.ProhibitedWords) {
@@ -142,7 +150,7 @@ func (s *Service) followTargets(ctx context.Context, author *user.User, d *Draft
 		d.LocalOnly = d.LocalOnly || r.LocalOnly
 	}
 	if r := d.Reply; r != nil {
-		if r.Visibility != Public && d.Visibility == Public {
+		if r.Visibility != Public && d.Visibility == Public && d.Channel == nil {
 			d.Visibility = Home
 		}
 		d.LocalOnly = d.LocalOnly || r.LocalOnly

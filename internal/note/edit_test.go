@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/testsrv"
 )
 
@@ -152,7 +153,7 @@ func TestEditElsewhere(t *testing.T) {
 	actor.Tell(t, s, edit(m{"content": "<p>third</p>", "updated": at(0), "attachment": []m{{"type": "Image", "mediaType": "image/png", "url": far.Origin + "/2.png"}},
 		"to": []string{"https://www.w3.org/ns/activitystreams#Public"}}))
 	testsrv.Is(t, show(), "third", "text")
-	testsrv.Is(t, show(), far.Origin+"/2.png", "files", 0, "url")
+	testsrv.Is(t, show(), s.App.Meta.Proxied(far.Origin+"/2.png", meta.ProxyWhole), "files", 0, "url")
 	if l := a.List(t, "oven/notes/history", m{"noteId": id}); len(l) != 2 || l[0]["text"] != "second #tag" || l[1]["cw"] != "cw" {
 		t.Errorf("history: %v", l)
 	}

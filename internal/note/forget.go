@@ -9,11 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/socket/log"
 )
 
 const (
 	sqlForgotten = `
-SELECT n.id, n.user_id, n.user_host, u.actor_host, n.file_ids FROM note n JOIN "user" u ON u.id = n.user_id
+SELECT n.id, n.user_id, n.user_host, u.actor_host, coalesce(n.reply_id, ''), coalesce(n.renote_id, ''), n.file_ids FROM note n JOIN "user" u ON u.id = n.user_id
 WHERE n.id = ANY($1) AND n.user_host IS NOT NULL ORDER BY n.id`
 	// What bots renoted was not counted.
 	sqlForgetShares = `
@@ -25,9 +26,10 @@ WHERE s.note_id = n.renote_id`
 
 // forgotten is a note that goes.
 type forgotten struct {
-	ID, UserID   string
-	Host, Server *string
-	FileIDs      []string
+	ID, UserID    string
+	Host, Server  *string
+	Reply, Renote string
+	FileIDs       []string
 }
 
 // Forget removes notes of other servers in tx, of whichever authors, and tells
@@ -47,8 +49,7 @@ func (s *Service) Forget(ctx context.Context, tx *pg.Tx, ids []string) (n int, f
 		return 0, nil, nil
 	}
 	byAuthor := map[string][]string{}
-	type of struct{ notes, authors []string }
-	byServer := map[[2]string]*of{} // by host and authority
+	var gone []log.Row
 	less := map[string]int{}
 	ids = ids[:0:0]
 	for _, f := range list {
@@ -56,11 +57,8 @@ func (s *Service) Forget(ctx context.Context, tx *pg.Tx, ids []string) (n int, f
 		files = append(files, f.FileIDs...)
 		byAuthor[f.UserID] = append(byAuthor[f.UserID], f.ID)
 		less[f.UserID]--
-		at := [2]string{deref(f.Host), deref(f.Server)}
-		if byServer[at] == nil {
-			byServer[at] = &of{}
-		}
-		byServer[at].notes, byServer[at].authors = append(byServer[at].notes, f.ID), append(byServer[at].authors, f.UserID)
+		gone = append(gone, log.Row{ObjectID: f.ID, ActorID: f.UserID,
+			Data: deletedData{Host: f.Host, Server: f.Server, Reply: f.Reply, Renote: f.Renote, Files: len(f.FileIDs) > 0}})
 	}
 	for _, a := range slices.Sorted(maps.Keys(byAuthor)) {
 		if err := s.Bus.Emit(ctx, tx, Deleted{AuthorID: a, IDs: byAuthor[a]}); err != nil {
@@ -77,10 +75,8 @@ func (s *Service) Forget(ctx context.Context, tx *pg.Tx, ids []string) (n int, f
 	if err := s.Users.CountNotes(ctx, tx, less); err != nil {
 		return 0, nil, err
 	}
-	for at, o := range byServer {
-		if err := s.Log.AppendEach(ctx, tx, "note.deleted", o.notes, o.authors, deletedData{Host: &at[0], Server: &at[1]}); err != nil {
-			return 0, nil, err
-		}
+	if err := s.Log.AppendRows(ctx, tx, "note.deleted", gone); err != nil {
+		return 0, nil, err
 	}
 	return len(list), files, nil
 }

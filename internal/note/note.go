@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/instance"
@@ -122,6 +123,7 @@ type Deps struct {
 	Users     *user.Service
 	Relations *relation.Service
 	Drive     *drive.Service
+	Channels  *channel.Service
 	Delivery  *delivery.Service
 	Remote    *remote.Client
 	Inbox     Burial
@@ -175,6 +177,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 		api.Post("oven/notes/history", s.apiHistory, api.Visitors, api.Errors(errHistoryNoNote)),
 		api.Post("oven/notes/forget-history", s.apiForget, api.Scope("write:notes"), api.Errors(errForgetNoNote)),
 		api.Post("notes/show-partial-bulk", s.apiPartial, api.Visitors),
+		api.Post("drive/files/attached-notes", s.apiAttached, api.Scope("read:drive"), api.Errors(errAttachedNoFile)),
 		api.Post("notes/polls/recommendation", s.apiPolls, api.Scope("read:account")),
 		api.Post("notes/favorites/create", s.apiFavorite, api.Scope("write:favorites"), api.NotMoved, api.Limit(20, time.Hour), api.Errors(errFavoriteNoNote, errFavoriteTwice)),
 		api.Post("notes/favorites/delete", s.apiUnfavorite, api.Scope("write:favorites"), api.Errors(errUnfavoriteNoNote, errUnfavoriteNone)),
@@ -210,6 +213,7 @@ func (s *Service) Jobs() []job.Worker {
 	return []job.Worker{
 		job.Every(pollCheck, pollsArgs{}, s.workPolls),
 		job.Work(s.workPurge),
+		job.Few(pollTries, s.workPoll),
 	}
 }
 

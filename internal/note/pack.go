@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/user"
@@ -39,6 +40,7 @@ type Packed struct {
 	ReplyID            *string           `json:"replyId"`
 	RenoteID           *string           `json:"renoteId"`
 	ChannelID          *string           `json:"channelId,omitempty"`
+	Channel            *packedChannel    `json:"channel,omitempty"`
 	Mentions           []string          `json:"mentions,omitempty"`
 	HasPoll            bool              `json:"hasPoll,omitempty"`
 	URI                *string           `json:"uri,omitempty"`
@@ -51,6 +53,16 @@ type Packed struct {
 	Renote       *Packed     `json:"renote,omitempty"`
 	Poll         *PackedPoll `json:"poll,omitempty"`
 	MyReaction   *string     `json:"myReaction,omitempty"`
+}
+
+// packedChannel is what a note tells of its channel.
+type packedChannel struct {
+	ID                    string  `json:"id"`
+	Name                  string  `json:"name"`
+	Color                 string  `json:"color"`
+	IsSensitive           bool    `json:"isSensitive"`
+	AllowRenoteToExternal bool    `json:"allowRenoteToExternal"`
+	UserID                *string `json:"userId"`
 }
 
 // PackedPoll is a poll as the viewer sees it.
@@ -75,6 +87,7 @@ type batch struct {
 	users     map[string]*user.Lite
 	raw       map[string]*user.User
 	files     map[string]*drive.File
+	channels  map[string]*channel.Channel
 	polls     map[string]*Poll
 	votes     map[string][]int
 	reactions map[string]string
@@ -167,10 +180,13 @@ func (s *Service) load(ctx context.Context, viewer string, notes []*Note) (*batc
 }
 
 func (s *Service) loadAround(ctx context.Context, b *batch) error {
-	var users, files, polls, reacted, guarded []string
+	var users, files, polls, reacted, guarded, channels []string
 	for _, n := range b.notes {
 		users = append(users, n.UserID)
 		files = append(files, n.FileIDs...)
+		if n.ChannelID != nil {
+			channels = append(channels, *n.ChannelID)
+		}
 		if n.HasPoll {
 			polls = append(polls, n.ID)
 		}
@@ -191,6 +207,9 @@ func (s *Service) loadAround(ctx context.Context, b *batch) error {
 		return err
 	}
 	if b.files, err = s.Drive.ByIDs(ctx, s.DB, files); err != nil {
+		return err
+	}
+	if b.channels, err = s.Channels.ByIDs(ctx, s.DB, channels); err != nil {
 		return err
 	}
 	if b.polls, b.votes, err = s.loadPolls(ctx, s.DB, b.viewer, polls); err != nil {
@@ -271,6 +290,9 @@ func (s *Service) packOne(ctx context.Context, b *batch, n *Note, depth int) (*P
 	}
 	if n.Visibility == Specified {
 		p.VisibleUserIDs = n.VisibleUserIDs
+	}
+	if c := b.channels[deref(n.ChannelID)]; c != nil {
+		p.Channel = &packedChannel{ID: c.ID, Name: c.Name, Color: c.Color, IsSensitive: c.Sensitive, AllowRenoteToExternal: c.AllowRenoteToExternal, UserID: c.UserID}
 	}
 	for _, id := range n.FileIDs {
 		if f := b.files[id]; f != nil {

@@ -105,7 +105,9 @@ const (
 	sqlMine = `SELECT choice FROM poll_vote WHERE note_id = $1 AND user_id = $2`
 	sqlVote = `INSERT INTO poll_vote (id, note_id, user_id, choice) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, note_id, choice) DO NOTHING`
 	// The votes array counts from 1 in SQL.
-	sqlTally = `UPDATE poll SET votes[$2 + 1] = votes[$2 + 1] + 1, unsent = (user_host IS NULL) WHERE note_id = $1`
+	// Another server does not count a vote at once: it is not asked for a while.
+	sqlTally = `UPDATE poll SET votes[$2 + 1] = votes[$2 + 1] + 1, unsent = (user_host IS NULL),
+	checked_at = CASE WHEN user_host IS NOT NULL THEN $3::timestamptz END WHERE note_id = $1`
 )
 
 // votedData goes with "note.voted". It does not say who voted: everybody who
@@ -150,7 +152,7 @@ func (s *Service) Vote(ctx context.Context, tx *pg.Tx, voter *user.User, n *Note
 	if _, err := tx.Exec(ctx, sqlVote, s.IDs.Now(), n.ID, voter.ID, choice); err != nil {
 		return fmt.Errorf("vote: %w", err)
 	}
-	if _, err := tx.Exec(ctx, sqlTally, n.ID, choice); err != nil {
+	if _, err := tx.Exec(ctx, sqlTally, n.ID, choice, s.clock()); err != nil {
 		return fmt.Errorf("vote: %w", err)
 	}
 	if err := s.Log.Append(ctx, tx, "note.voted", n.ID, voter.ID, votedData{Choice: choice}); err != nil {
@@ -334,10 +336,13 @@ func (s *Service) endPoll(ctx context.Context, tx *pg.Tx, n *Note) error {
 	if err := s.Bus.Emit(ctx, tx, PollEnded{Note: n, Voters: voters}); err != nil {
 		return err
 	}
-	if !n.Local() {
-		return nil
+	switch {
+	case n.Local():
+		return s.sendTally(ctx, tx, n)
+	case len(voters) > 0:
+		return s.refreshEnded(ctx, tx, n)
 	}
-	return s.sendTally(ctx, tx, n)
+	return nil
 }
 
 // sendTally tells those who hold a local poll how it stands.

@@ -28,6 +28,9 @@ var (
 func (s *Service) apiShow(ctx context.Context, c *api.Call, req noteReq) (*Packed, error) {
 	n, err := s.ByID(ctx, s.DB, req.NoteID)
 	if errors.Is(err, ErrNotFound) {
+		n, err = s.successor(ctx, req.NoteID)
+	}
+	if errors.Is(err, ErrNotFound) {
 		return nil, errShowNoNote
 	}
 	if err != nil {
@@ -37,7 +40,28 @@ func (s *Service) apiShow(ctx context.Context, c *api.Call, req noteReq) (*Packe
 	if err != nil {
 		return nil, err
 	}
+	if c.ID() != "" && !list[0].IsHidden {
+		if err := s.refreshPoll(ctx, n); err != nil && ctx.Err() == nil {
+			s.Slog.Warn("refresh poll", "note", n.ID, "err", err) // the note is there all the same
+		}
+	}
 	return list[0], nil
+}
+
+const sqlSuccessor = `SELECT new_id FROM redirect WHERE kind = 'note' AND old_id = $1`
+
+// successor reads the note that another has become part of; ErrNotFound when there
+// is none.
+func (s *Service) successor(ctx context.Context, id string) (*Note, error) {
+	var now string
+	err := s.DB.QueryRow(ctx, sqlSuccessor, id).Scan(&now)
+	if pg.NoRows(err) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("successor of a note: %w", err)
+	}
+	return s.ByID(ctx, s.DB, now)
 }
 
 type stateRes struct {

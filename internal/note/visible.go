@@ -123,6 +123,24 @@ const (
 	mutedHosts = `(SELECT unnest(muted_instances) FROM user_profile WHERE user_id = ?1)`
 )
 
+// Unmuted is the condition that neither note n nor what it renotes is of a channel
+// that the viewer mutes; it is for lists that a channel's notes come into by the
+// way, not for the channel's own. What the viewer wrote himself stays. Its argument
+// is the viewer's id. What is renoted is looked up by its id: of EXISTS the planner
+// would make a list of all that muted channels have.
+const Unmuted = `(n.user_id = ?1 OR (n.channel_id IS NULL OR n.channel_id NOT IN ` + mutedChannels + `)
+	AND (n.renote_id IS NULL OR coalesce((SELECT cn.channel_id FROM note cn WHERE cn.id = n.renote_id) NOT IN ` + mutedChannels + `, true)))`
+
+const mutedChannels = `(SELECT cm.channel_id FROM channel_muting cm WHERE cm.user_id = ?1 AND (cm.expires_at IS NULL OR cm.expires_at > now()))`
+
+// SeeElsewhere is See, and Unmuted for a viewer.
+func SeeElsewhere(w *pg.Where, viewerID string) {
+	See(w, viewerID)
+	if viewerID != "" {
+		w.And(Unmuted, viewerID)
+	}
+}
+
 // AuthorActive is the condition that the author is neither suspended nor gone.
 const AuthorActive = `EXISTS (SELECT FROM "user" au WHERE au.id = n.user_id AND NOT au.is_suspended AND NOT au.is_deleted)`
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"buttersc.one/oven/internal/draft"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/role"
@@ -26,9 +27,12 @@ type Packed struct {
 	Note      *note.Packed `json:"note,omitempty"`
 	Reaction  *string      `json:"reaction,omitempty"`
 
-	Achievement string       `json:"achievement,omitempty"`
-	Role        *role.Packed `json:"role,omitempty"`
-	*appData                 // of an app's own
+	Achievement string        `json:"achievement,omitempty"`
+	Exported    string        `json:"exportedEntity,omitempty"`
+	FileID      string        `json:"fileId,omitempty"`
+	NoteDraft   *draft.Packed `json:"noteDraft,omitempty"`
+	Role        *role.Packed  `json:"role,omitempty"`
+	*appData                  // of an app's own
 
 	Reactions []reacted    `json:"reactions,omitempty"` // of a group
 	Users     []*user.Lite `json:"users,omitempty"`     // of a group
@@ -136,6 +140,16 @@ func (s *Service) pack(ctx context.Context, userID string, list []stored) ([]*Pa
 	if err != nil {
 		return nil, err
 	}
+	var draftIDs []string
+	for _, t := range list {
+		if t.data.DraftID != "" {
+			draftIDs = append(draftIDs, t.data.DraftID)
+		}
+	}
+	drafts, err := s.drafts.PackIDs(ctx, userID, draftIDs)
+	if err != nil {
+		return nil, err
+	}
 	notes := map[string]*note.Packed{}
 	for _, n := range packed {
 		notes[n.ID] = n
@@ -161,6 +175,12 @@ func (s *Service) pack(ctx context.Context, userID string, list []stored) ([]*Pa
 		case "reaction":
 			shown := note.ShownReaction(t.data.Reaction)
 			p.Reaction = &shown
+		case "scheduledNotePostFailed":
+			if p.NoteDraft = drafts[t.data.DraftID]; p.NoteDraft == nil {
+				continue // deleted since, or posted
+			}
+		case "exportCompleted":
+			p.Exported, p.FileID = t.data.Exported, t.data.FileID
 		case "achievementEarned":
 			p.Achievement = t.data.Achievement
 		case "roleAssigned":

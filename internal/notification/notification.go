@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"buttersc.one/oven/internal/auth"
+	"buttersc.one/oven/internal/catalogue"
+	"buttersc.one/oven/internal/draft"
+	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
@@ -25,18 +28,19 @@ import (
 
 // Service tells people.
 type Service struct {
-	db    *pg.DB
-	ids   *id.Maker
-	users *user.Service
-	notes *note.Service
-	roles *role.Service
-	log   *log.Log
-	hub   *stream.Hub
+	db     *pg.DB
+	ids    *id.Maker
+	users  *user.Service
+	notes  *note.Service
+	drafts *draft.Service
+	roles  *role.Service
+	log    *log.Log
+	hub    *stream.Hub
 }
 
 // New makes the service.
-func New(db *pg.DB, ids *id.Maker, us *user.Service, ns *note.Service, roles *role.Service, lg *log.Log, hub *stream.Hub) *Service {
-	return &Service{db: db, ids: ids, users: us, notes: ns, roles: roles, log: lg, hub: hub}
+func New(db *pg.DB, ids *id.Maker, us *user.Service, ns *note.Service, ds *draft.Service, roles *role.Service, lg *log.Log, hub *stream.Hub) *Service {
+	return &Service{db: db, ids: ids, users: us, notes: ns, drafts: ds, roles: roles, log: lg, hub: hub}
 }
 
 // Listeners write what happened to whom.
@@ -55,11 +59,23 @@ func (s *Service) Listeners() []event.Listener {
 			return s.add(ctx, tx, row{to: e.Follower, typ: "followRequestAccepted", by: e.Followee.ID})
 		}),
 		event.On("notification.poll", s.onPollEnded),
+		event.On("notification.posted", func(ctx context.Context, tx *pg.Tx, e draft.Posted) error {
+			return s.addTo(ctx, tx, e.UserID, row{typ: "scheduledNotePosted", noteID: e.NoteID})
+		}),
+		event.On("notification.unposted", func(ctx context.Context, tx *pg.Tx, e draft.Failed) error {
+			return s.addTo(ctx, tx, e.UserID, row{typ: "scheduledNotePostFailed", data: data{DraftID: e.DraftID}})
+		}),
 		event.On("notification.login", func(ctx context.Context, tx *pg.Tx, e auth.SignedIn) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "login"})
 		}),
 		event.On("notification.achievement", func(ctx context.Context, tx *pg.Tx, e user.Achieved) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "achievementEarned", data: data{Achievement: e.Name}})
+		}),
+		event.On("notification.export", func(ctx context.Context, tx *pg.Tx, e drive.Exported) error {
+			return s.addTo(ctx, tx, e.UserID, row{typ: "exportCompleted", data: data{Exported: e.What, FileID: e.FileID}})
+		}),
+		event.On("notification.emoji", func(ctx context.Context, tx *pg.Tx, e catalogue.Reported) error {
+			return s.addTo(ctx, tx, e.UserID, row{typ: "app", data: data{App: &appData{Body: e.Body, Header: &e.Header}}})
 		}),
 		event.On("notification.role", s.onAssigned),
 		event.On("notification.token", func(ctx context.Context, tx *pg.Tx, e auth.TokenGiven) error {
@@ -91,6 +107,9 @@ type data struct {
 	Reaction    string   `json:"reaction,omitempty"`
 	Achievement string   `json:"achievement,omitempty"`
 	RoleID      string   `json:"roleId,omitempty"`
+	DraftID     string   `json:"draftId,omitempty"`
+	Exported    string   `json:"exported,omitempty"`
+	FileID      string   `json:"fileId,omitempty"`
 	App         *appData `json:"app,omitempty"`
 }
 
@@ -332,6 +351,20 @@ func (s *Service) publish(ctx context.Context, topic, userID, notificationID str
 
 const sqlIsUnread = `SELECT EXISTS (SELECT FROM notification WHERE id = $2 AND notifiee_id = $1)
 	AND NOT EXISTS (SELECT FROM notification_read WHERE user_id = $1 AND last_id >= $2)`
+
+// Unread is a notification of an account, if it has not been read and can be shown; else
+// nil.
+func (s *Service) Unread(ctx context.Context, userID, notificationID string) (*Packed, error) {
+	unread, err := s.isUnread(ctx, userID, notificationID)
+	if err != nil || !unread {
+		return nil, err
+	}
+	list, err := s.byIDs(ctx, userID, []string{notificationID})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list[0], nil
+}
 
 func (s *Service) isUnread(ctx context.Context, userID, notificationID string) (bool, error) {
 	var unread bool

@@ -1,6 +1,7 @@
 package profile_test
 
 import (
+	"net/url"
 	"testing"
 
 	"buttersc.one/oven/internal/testsrv"
@@ -33,7 +34,7 @@ func TestProfilesTravel(t *testing.T) {
 	bob.Tell(t, s, m{"type": "Update", "object": changed})
 	testsrv.Is(t, show(), "밥 :bread:", "name")
 	testsrv.Is(t, show(), "안녕 **빵**", "description")
-	testsrv.Is(t, show(), far.Origin+"/me.png", "avatarUrl")
+	testsrv.Is(t, show(), s.Origin+"/proxy/avatar.webp?url="+url.QueryEscape(far.Origin+"/me.png")+"&avatar=1", "avatarUrl")
 	testsrv.Is(t, show(), far.Origin+"/bread.png", "emojis", "bread")
 	testsrv.Is(t, show(), "집", "fields", 0, "name")
 	// Another name or inbox elsewhere is not believed.

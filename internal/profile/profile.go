@@ -31,6 +31,7 @@ import (
 	"buttersc.one/oven/internal/socket/log"
 	"buttersc.one/oven/internal/socket/remote"
 	"buttersc.one/oven/internal/socket/stream"
+	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/user"
 )
 
@@ -44,6 +45,7 @@ type Deps struct {
 	Drive     *drive.Service
 	Roles     *role.Service
 	Wardrobe  *decoration.Service
+	Stats     *stats.Service
 	Remote    *remote.Client
 	Queue     *job.Queue
 	Delivery  *delivery.Service
@@ -66,6 +68,7 @@ type Service struct {
 	drive     *drive.Service
 	roles     *role.Service
 	wardrobe  *decoration.Service
+	stats     *stats.Service
 	remote    *remote.Client
 	queue     *job.Queue
 	delivery  *delivery.Service
@@ -80,13 +83,13 @@ type Service struct {
 // New makes the service.
 func New(d Deps) *Service {
 	return &Service{db: d.DB, meta: d.Meta, users: d.Users, relations: d.Relations, notes: d.Notes, drive: d.Drive, roles: d.Roles,
-		wardrobe: d.Wardrobe, remote: d.Remote, queue: d.Queue, delivery: d.Delivery,
+		wardrobe: d.Wardrobe, stats: d.Stats, remote: d.Remote, queue: d.Queue, delivery: d.Delivery,
 		ids: d.IDs, bus: d.Bus, log: d.Log, hub: d.Hub, lookups: d.Lookups, now: d.Now}
 }
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return slices.Concat(s.registryEndpoints(), s.directoryEndpoints(), []api.Endpoint{
+	return slices.Concat(s.registryEndpoints(), s.directoryEndpoints(), s.roleEndpoints(), []api.Endpoint{
 		api.Post("i/pin", s.apiPin, api.Scope("write:account"), api.NotMoved, api.Errors(errPinNoNote, errPinLimit, errPinAlready)),
 		api.Post("i/unpin", s.apiUnpin, api.Scope("write:account"), api.Errors(errUnpinNoNote)),
 		api.Post("i/claim-achievement", s.apiClaim, api.Scope("write:account"), api.NotMoved),
@@ -103,7 +106,7 @@ func (s *Service) Endpoints() []api.Endpoint {
 
 // Listeners give achievements for what others do.
 func (s *Service) Listeners() []event.Listener {
-	return []event.Listener{event.On("profile.achievements", s.onFavorited)}
+	return []event.Listener{event.On("profile.achievements", s.onFavorited), event.On("profile.pictures", s.onGone)}
 }
 
 // Activities this slice handles.
@@ -172,13 +175,18 @@ func (s *Service) apiShow(ctx context.Context, c *api.Call, req showReq) (any, e
 	if err != nil {
 		return nil, err
 	}
+	s.stats.Viewed(u.ID, c.ID(), c.IP)
 	return packed[u.ID], nil
 }
 
 func (s *Service) find(ctx context.Context, c *api.Call, req showReq) (*user.User, error) {
 	switch {
 	case req.UserID != nil:
-		return s.users.ByID(ctx, *req.UserID)
+		u, err := s.users.ByID(ctx, *req.UserID)
+		if errors.Is(err, user.ErrNotFound) {
+			return s.users.Successor(ctx, *req.UserID)
+		}
+		return u, err
 	case req.Username == nil:
 		return nil, api.InvalidParam("#/anyOf", "must have required property 'userId'")
 	case req.Host == nil:

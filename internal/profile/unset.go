@@ -52,16 +52,8 @@ func (s *Service) unset(ctx context.Context, c *api.Call, userID, kind, what str
 			return nil
 		}
 		up := user.Update{User: map[string]any{kind + "_id": nil, kind + "_url": nil, kind + "_blurhash": nil}}
-		if err := s.users.Apply(ctx, tx, u.ID, up); err != nil {
+		if err := s.letGo(ctx, tx, u, up); err != nil {
 			return err
-		}
-		if u.Local() {
-			if u, err = s.users.ByIDIn(ctx, tx, u.ID); err != nil {
-				return err
-			}
-			if err := s.Federate(ctx, tx, u); err != nil {
-				return err
-			}
 		}
 		return s.bus.Emit(ctx, tx, role.Acted{Moderator: c.UserID, Type: what,
 			Info: map[string]any{"userId": u.ID, "userUsername": u.Username, "userHost": u.Host, "fileId": fileID}})

@@ -21,6 +21,7 @@ import (
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/relation"
+	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/delivery"
 	"buttersc.one/oven/internal/socket/event"
@@ -52,6 +53,7 @@ type Deps struct {
 	Relations *relation.Service
 	Notes     *note.Service
 	Emojis    *emoji.Service
+	Roles     *role.Service
 	Instances *instance.Service
 	Delivery  *delivery.Service
 	Inbox     note.Burial
@@ -101,7 +103,9 @@ func (s *Service) Normalize(ctx context.Context, q pg.Q, text string, by *user.U
 			return fallback, nil
 		}
 		if len(e.RoleIDs) > 0 && !remote {
-			return fallback, nil
+			if ok, err := s.Roles.Holds(ctx, by.ID, e.RoleIDs); err != nil || !ok {
+				return fallback, err
+			}
 		}
 		if remote {
 			return ":" + name + "@" + *by.ActorHost + ":", nil
@@ -218,7 +222,7 @@ func (s *Service) add(ctx context.Context, tx *pg.Tx, by *user.User, n *note.Not
 	if err := s.Notes.AddReaction(ctx, tx, n.ID, reaction, by.ID+"/"+reaction); err != nil {
 		return err
 	}
-	if err := s.Log.Append(ctx, tx, "note.reacted", n.ID, by.ID, changed{Reaction: reaction}); err != nil {
+	if err := s.Log.Append(ctx, tx, "note.reacted", n.ID, by.ID, changed{Reaction: reaction, Author: n.UserID, Remote: !by.Local()}); err != nil {
 		return err
 	}
 	if err := s.Bus.Emit(ctx, tx, Reacted{Note: n, By: by, Reaction: reaction}); err != nil {
@@ -233,6 +237,8 @@ func (s *Service) add(ctx context.Context, tx *pg.Tx, by *user.User, n *note.Not
 // changed goes with "note.reacted" and "note.unreacted".
 type changed struct {
 	Reaction string `json:"reaction"`
+	Author   string `json:"author"`           // of the note
+	Remote   bool   `json:"remote,omitempty"` // who reacts is of another server
 }
 
 // Delete takes a reaction back, in tx. ErrNone when there is none.
@@ -254,7 +260,7 @@ func (s *Service) remove(ctx context.Context, tx *pg.Tx, by *user.User, n *note.
 	if err := s.Notes.RemoveReaction(ctx, tx, n.ID, have.reaction, by.ID+"/"+have.reaction); err != nil {
 		return err
 	}
-	if err := s.Log.Append(ctx, tx, "note.unreacted", n.ID, by.ID, changed{Reaction: have.reaction}); err != nil {
+	if err := s.Log.Append(ctx, tx, "note.unreacted", n.ID, by.ID, changed{Reaction: have.reaction, Author: n.UserID, Remote: !by.Local()}); err != nil {
 		return err
 	}
 	if by.Local() && !n.LocalOnly {

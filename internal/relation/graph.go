@@ -34,8 +34,61 @@ type Watched struct {
 func (w *Watched) Graph() *Graph { return w.p.Load() }
 
 type graphs struct {
-	mu sync.Mutex
-	m  map[string]*Watched
+	mu        sync.RWMutex
+	m         map[string]*Watched
+	followers map[string]map[string]struct{} // followee → those of m who follow
+}
+
+func newGraphs() graphs {
+	return graphs{m: map[string]*Watched{}, followers: map[string]map[string]struct{}{}}
+}
+
+// put makes n the ties of w. Whoever n says is followed is known to be before n says so.
+func (g *graphs) put(userID string, w *Watched, n *Graph) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old := w.p.Load()
+	if g.m[userID] != w { // nobody listens any more
+		w.p.Store(n)
+		return
+	}
+	for followee := range n.Following {
+		if g.followers[followee] == nil {
+			g.followers[followee] = map[string]struct{}{}
+		}
+		g.followers[followee][userID] = struct{}{}
+	}
+	w.p.Store(n)
+	if old != nil {
+		g.forget(userID, old, n)
+	}
+}
+
+// forget takes away those whom old follows and n, which may be nil, does not. g.mu is
+// held.
+func (g *graphs) forget(userID string, old, n *Graph) {
+	for followee := range old.Following {
+		if n != nil && n.Follows(followee) {
+			continue
+		}
+		delete(g.followers[followee], userID)
+		if len(g.followers[followee]) == 0 {
+			delete(g.followers, followee)
+		}
+	}
+}
+
+// Listening gives those who are being watched and follow the account, as far as their
+// Graph says. A note finds its readers by it, not by asking everybody.
+func (s *Service) Listening(followee string) []string {
+	g := &s.graphs
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	out := make([]string, 0, len(g.followers[followee]))
+	for id := range g.followers[followee] {
+		out = append(out, id)
+	}
+	return out
 }
 
 // Watch keeps the viewer's ties in memory until release is called.
@@ -57,6 +110,9 @@ func (s *Service) Watch(ctx context.Context, userID string) (w *Watched, release
 			defer g.mu.Unlock()
 			if w.refs--; w.refs == 0 {
 				delete(g.m, userID)
+				if last := w.p.Load(); last != nil {
+					g.forget(userID, last, nil)
+				}
 			}
 		})
 	}
@@ -74,7 +130,7 @@ func (s *Service) refresh(ctx context.Context, w *Watched, userID string) error 
 	if err != nil {
 		return err
 	}
-	w.p.Store(n)
+	s.graphs.put(userID, w, n)
 	return nil
 }
 
@@ -98,7 +154,7 @@ func (g *graphs) reload(ctx context.Context, load loader, userIDs ...string) {
 			n = &Graph{UserID: id, Unknown: true}
 			time.AfterFunc(retryGraph, func() { g.reload(context.WithoutCancel(ctx), load, id) })
 		}
-		w.p.Store(n)
+		g.put(id, w, n)
 	}
 }
 

@@ -59,7 +59,7 @@ type Service struct {
 // New makes the service.
 func New(db *pg.DB, m *meta.Service, us *user.Service, d *delivery.Service, ids *id.Maker, bus *event.Bus, lg *log.Log, hub *stream.Hub, l *slog.Logger, now func() time.Time) *Service {
 	return &Service{db: db, meta: m, users: us, delivery: d, ids: ids, bus: bus, log: lg, hub: hub, slog: l, now: now,
-		graphs: graphs{m: map[string]*Watched{}}}
+		graphs: newGraphs()}
 }
 
 // changed goes with every change of a tie: which way and between whom.

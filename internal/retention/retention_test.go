@@ -28,7 +28,7 @@ SELECT (SELECT count(*) FROM note_stat s WHERE s.replies_count <> (SELECT count(
 	+ (SELECT count(*) FROM note r WHERE r.is_pure_renote AND NOT EXISTS (SELECT FROM note n WHERE n.id = r.renote_id))
 	+ (SELECT count(*) FROM drive_file f WHERE f.is_link AND NOT EXISTS (SELECT FROM note n WHERE n.file_ids @> ARRAY[f.id]))
 	+ (SELECT count(*) FROM instance_stat i WHERE i.notes_count <> (SELECT count(*) FROM note n JOIN "user" u ON u.id = n.user_id WHERE u.actor_host = i.host))
-	+ (SELECT count(*) FROM counter c WHERE c.name = 'notes' AND c.value <> (SELECT count(*) FROM note))`
+	+ (SELECT count(*) FROM chart c WHERE c.name = 'notes' AND c.span = 'all' AND c.v[1] + coalesce(c.v[8], 0) <> (SELECT count(*) FROM note))`
 
 const sqlLinksOld = `
 SELECT count(*) FROM drive_file f WHERE is_link AND user_host IS NOT NULL AND (SELECT count(*) FROM note n WHERE f.id = ANY(n.file_ids))`
@@ -144,7 +144,7 @@ func (w *world) fill(n int) {
 		(SELECT count(*) FROM note r WHERE r.renote_id = n.id AND r.user_id <> n.user_id) FROM note n`)
 	w.exec(`UPDATE user_stat s SET notes_count = (SELECT count(*) FROM note n WHERE n.user_id = s.user_id)`)
 	w.exec(`INSERT INTO instance_stat (host, notes_count) SELECT u.actor_host, count(*) FROM note n JOIN "user" u ON u.id = n.user_id WHERE u.host IS NOT NULL GROUP BY 1`)
-	w.exec(`INSERT INTO counter (name, value) SELECT 'notes', count(*) FROM note ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+	w.exec(`INSERT INTO chart (name, span, at, v) SELECT 'notes', 'all', 'epoch', ARRAY[count(*)] FROM note ON CONFLICT (name, grp, span, at) DO UPDATE SET v = excluded.v`)
 }
 
 func (w *world) pure(i int) (yes bool) {

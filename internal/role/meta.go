@@ -104,7 +104,12 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, req metaReq) (*metaR
 	if err != nil {
 		return nil, err
 	}
+	push, err := s.meta.PushKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	res := &metaRes{
+		SwPublickey:    &push.Public,
 		MaintainerName: set.MaintainerName, MaintainerEmail: set.MaintainerEmail, Version: s.meta.Version,
 		Name: set.Name, ShortName: set.ShortName, URI: s.meta.Origin, Description: set.Description, Langs: set.Langs,
 		TosURL: set.TosURL, RepositoryURL: set.RepositoryURL, FeedbackURL: set.FeedbackURL,
@@ -116,7 +121,7 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, req metaReq) (*metaR
 		MediaProxy: s.meta.Origin + "/proxy", EnableURLPreview: set.URLPreviewEnabled, BackgroundImageURL: set.BackgroundImageURL,
 		ImpressumURL: set.ImpressumURL, LogoImageURL: set.LogoImageURL, PrivacyPolicyURL: set.PrivacyPolicyURL,
 		InquiryURL: set.InquiryURL, ServerRules: set.ServerRules, ThemeColor: set.ThemeColor, Policies: p,
-		NoteSearchableScope: set.NoteSearchableScope, MaxFileSize: maxFileSize, Federation: set.Federation,
+		NoteSearchableScope: s.meta.Scope, TranslatorAvailable: set.Translates(), MaxFileSize: maxFileSize, Federation: set.Federation,
 	}
 	if set.MascotImageURL != nil {
 		res.MascotImageURL = *set.MascotImageURL

@@ -155,6 +155,15 @@ func (s *Service) RolesOf(ctx context.Context, userIDs []string) (map[string][]*
 	return out, nil
 }
 
+// Holds tells whether an account has one of the roles.
+func (s *Service) Holds(ctx context.Context, userID string, roleIDs []string) (bool, error) {
+	have, err := s.RolesOf(ctx, []string{userID})
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(have[userID], func(r *Role) bool { return slices.Contains(roleIDs, r.ID) }), nil
+}
+
 // BadgesOf gives the roles that are shown beside accounts' names. Where no role
 // is, nothing is asked.
 func (s *Service) BadgesOf(ctx context.Context, userIDs []string) (map[string][]*Role, error) {

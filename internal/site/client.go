@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,25 +95,40 @@ type bootView struct {
 	Approval    bool     `json:"approval"` // a moderator lets new accounts in
 	SendsMail   bool     `json:"sendsMail"`
 	Rules       []string `json:"rules"`
+	Previews    bool     `json:"previews"`   // links are shown with what is behind them
+	Translates  bool     `json:"translates"` // somebody is there to translate
+	Push        string   `json:"push"`       // the key by which push services know the server; "": it tells no browsers
 }
 
-func (s *Service) clientView(v *view) *clientView {
+func (s *Service) clientView(ctx context.Context, v *view) *clientView {
 	if s.client == nil {
 		return nil
 	}
 	set := s.meta.Get()
 	b := bootView{Name: v.Site, Host: s.meta.Host, Lang: v.Lang, Closed: set.DisableRegistration,
-		NeedsMail: set.EmailRequiredToSignup, Approval: set.ApprovalRequired, SendsMail: set.SendsMail(), Rules: set.ServerRules}
+		NeedsMail: set.EmailRequiredToSignup, Approval: set.ApprovalRequired, SendsMail: set.SendsMail(), Rules: set.ServerRules,
+		Previews: set.URLPreviewEnabled, Translates: set.Translates()}
 	if set.Description != nil {
 		b.Description = *set.Description
+	}
+	if set.EnableServiceWorker {
+		if key, err := s.meta.PushKey(ctx); err != nil {
+			s.slog.Error("push key", "err", err) // the page does without
+		} else {
+			b.Push = key.Public
+		}
 	}
 	return &clientView{Script: s.client.script, Styles: s.client.styles, Preload: append([]string{s.client.locales[v.Lang]}, s.client.preload...), Boot: b}
 }
 
-var clientPaths = regexp.MustCompile(`^/(?:|timeline/(?:home|local|social|global)|my/notifications|settings(?:/[a-z-]+)?|admin|signin|signup|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+|@[^/]+|notes/[^/]+)$`)
+// clientsOwn are the client's pages that the server has no page for.
+const clientsOwn = `timeline/(?:home|local|social|global)|my/notifications|my/drive(?:/folder/[^/]+)?|settings(?:/[a-z-]+)?|admin(?:/emojis)?|custom-emojis-manager` +
+	`|about(?:/(?:emojis|charts))?|channels(?:/[^/]+(?:/edit)?)?|signin|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+`
 
-// onlyClient are the client's pages that the server has no page for.
-var onlyClient = regexp.MustCompile(`^/(?:timeline/(?:home|local|social|global)|my/notifications|settings(?:/[a-z-]+)?|admin|signin|forgot|reset-password/[^/]+|verify-email/[^/]+|signup-complete/[^/]+)$`)
+var (
+	onlyClient  = regexp.MustCompile(`^/(?:` + clientsOwn + `)$`)
+	clientPaths = regexp.MustCompile(`^/(?:|signup|@[^/]+|notes/[^/]+|` + clientsOwn + `)$`)
+)
 
 // wantsClient tells whether the empty client is the answer: for pages that only
 // it has, and everywhere it goes for those who are signed in. A cookie without
@@ -135,7 +151,8 @@ func (s *Service) shell(w http.ResponseWriter, r *http.Request) {
 }
 
 // policy is the Content-Security-Policy of a page. With the client, scripts are
-// its files only, and no text becomes a script or an element.
+// its files only, and no text becomes a script or an element. What it frames is this
+// server's: the page for players, which package preview has.
 func (s *Service) policy(withClient bool, forms string) string {
 	media := "https: data: blob:"
 	if !strings.HasPrefix(s.meta.Origin, "https:") {
@@ -147,7 +164,7 @@ func (s *Service) policy(withClient bool, forms string) string {
 		return common
 	}
 	ws := "ws" + strings.TrimPrefix(s.meta.Origin, "http")
-	return common + "; script-src 'self'; connect-src 'self' " + ws + "; worker-src 'self'; manifest-src 'self'" +
+	return common + "; script-src 'self'; connect-src 'self' " + ws + "; worker-src 'self'; manifest-src 'self'; frame-src 'self'" +
 		"; require-trusted-types-for 'script'; trusted-types svelte-trusted-html app"
 }
 

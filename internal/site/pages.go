@@ -179,7 +179,7 @@ func (s *Service) account(w http.ResponseWriter, r *http.Request, name string) e
 	}
 	v.Title, v.Image, v.Body = b.Name+" ("+b.Acct+")", b.Avatar, b
 	if u.Local() {
-		v.Alternate = s.users.LocalURI(u.ID)
+		v.Alternate, v.Feed = s.users.LocalURI(u.ID), "/@"+u.Username
 	} else {
 		b.Remote, v.NoIndex = s.users.MentionHref(u), true
 		v.Body = b

@@ -72,6 +72,7 @@ type view struct {
 	Canonical   string
 	Image       string
 	Alternate   string // address of the ActivityPub document
+	Feed        string // path of the feeds, without their ending; "": none
 	NoIndex     bool
 	Theme       string      // light or dark where the reader chose one
 	Client      *clientView // nil on pages that stay without JavaScript
@@ -89,6 +90,12 @@ func (s *Service) servePage(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if name, kind, ok := feedOf(r.URL.Path); ok {
+		if !s.feed(w, r, name, kind) {
+			http.NotFound(w, r)
+		}
 		return
 	}
 	if s.wantsClient(r) {
@@ -147,7 +154,7 @@ func (s *Service) view(r *http.Request) *view {
 	if t := cookie(r, "theme"); t == "light" || t == "dark" {
 		v.Theme = t
 	}
-	v.Title, v.Client = v.Site, s.clientView(v)
+	v.Title, v.Client = v.Site, s.clientView(r.Context(), v)
 	return v
 }
 
@@ -195,6 +202,9 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "GET /oauth/authorize", Handler: http.HandlerFunc(s.serveAuthorize)},
 		{Pattern: "POST /oauth/decision", Handler: s.sameSite.Handler(http.HandlerFunc(s.serveDecision))},
 		{Pattern: "GET /assets/{name}", Handler: http.HandlerFunc(s.serveAsset)},
+		{Pattern: "GET /sw.js", Handler: http.HandlerFunc(s.serveWorker)},
+		{Pattern: "GET /manifest.json", Handler: http.HandlerFunc(s.serveManifest)},
+		{Pattern: "GET /icons/{name}", Handler: http.HandlerFunc(serveIcon)},
 		{Pattern: "GET /robots.txt", Handler: http.HandlerFunc(serveRobots)},
 		{Pattern: "GET /style.css", Handler: http.HandlerFunc(s.serveStyle)},
 	}
@@ -202,7 +212,7 @@ func (s *Service) Routes() []api.Route {
 
 func serveRobots(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("User-agent: *\nDisallow: /api/\nDisallow: /proxy/\nAllow: /\n"))
+	_, _ = w.Write([]byte("User-agent: *\nDisallow: /api/\nDisallow: /proxy/\nDisallow: /url\nAllow: /\n"))
 }
 
 func (s *Service) serveStyle(w http.ResponseWriter, _ *http.Request) {

@@ -38,7 +38,7 @@ func (s *Service) Channels() []stream.Channel {
 		var before *machine.Sample
 		var at time.Time
 		return func(context.Context) (any, error) {
-			if !s.meta.Get().EnableMachineStats {
+			if !s.Meta.Get().EnableMachineStats {
 				before = nil
 				return nil, nil //nolint:nilnil // documented: nothing this time
 			}
@@ -54,7 +54,7 @@ func (s *Service) Channels() []stream.Channel {
 			return between(*last, now, took), nil
 		}
 	}}
-	return []stream.Channel{p.Channel(s.hub, s.slog)}
+	return []stream.Channel{p.Channel(s.Hub, s.Slog)}
 }
 
 // between makes rates of two samples.

@@ -47,7 +47,7 @@ type adminServerInfo struct {
 }
 
 func (s *Service) machine() (serverInfo, netInfo, error) {
-	m, err := machine.Read(s.dir)
+	m, err := machine.Read(s.Dir)
 	if err != nil {
 		return serverInfo{}, netInfo{}, err
 	}
@@ -57,7 +57,7 @@ func (s *Service) machine() (serverInfo, netInfo, error) {
 // apiServerInfo tells of the machine where the settings say so; where they do not,
 // it says as Misskey does that nothing is known.
 func (s *Service) apiServerInfo(context.Context, *api.Call, struct{}) (serverInfo, error) {
-	if !s.meta.Get().EnableMachineStats {
+	if !s.Meta.Get().EnableMachineStats {
 		return serverInfo{Machine: "?", CPU: cpuInfo{Model: "?"}}, nil
 	}
 	i, _, err := s.machine()
@@ -72,7 +72,7 @@ func (s *Service) apiAdminServerInfo(ctx context.Context, _ *api.Call, _ struct{
 		return nil, err
 	}
 	out := &adminServerInfo{serverInfo: i, Net: n, OS: runtime.GOOS, Node: runtime.Version()}
-	if err := s.db.QueryRow(ctx, sqlVersion).Scan(&out.Psql); err != nil {
+	if err := s.DB.QueryRow(ctx, sqlVersion).Scan(&out.Psql); err != nil {
 		return nil, fmt.Errorf("version of the database: %w", err)
 	}
 	return out, nil
@@ -94,7 +94,7 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname <> 'informa
 GROUP BY c.relname ORDER BY c.relname`
 
 func (s *Service) apiTables(ctx context.Context, _ *api.Call, _ struct{}) (map[string]tableSize, error) {
-	rows, err := s.db.Query(ctx, sqlTables)
+	rows, err := s.DB.Query(ctx, sqlTables)
 	if err != nil {
 		return nil, fmt.Errorf("sizes of tables: %w", err)
 	}
@@ -119,7 +119,7 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT c.relispartition AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%' ORDER BY 1, 2`
 
 func (s *Service) apiIndexes(ctx context.Context, _ *api.Call, _ struct{}) ([]index, error) {
-	rows, err := s.db.Query(ctx, sqlIndexes)
+	rows, err := s.DB.Query(ctx, sqlIndexes)
 	if err != nil {
 		return nil, fmt.Errorf("indexes: %w", err)
 	}

@@ -1,36 +1,46 @@
-// Package stats is in charge of this server's numbers: totals that are kept by
-// following the change log, so that nobody counts rows to tell them; the machine
-// it runs on, and what that does; and the sizes of its tables.
+// Package stats is in charge of this server's numbers: totals and charts that are
+// kept by following the change log, so that nobody counts rows to tell them; how
+// many of those who came stay; the machine it runs on, and what that does; and the
+// sizes of its tables.
 package stats
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"buttersc.one/oven/internal/instance"
+	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/lib/secret"
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/chart"
+	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/log"
 	"buttersc.one/oven/internal/socket/stream"
 )
 
-// Service keeps totals.
-type Service struct {
-	db   *pg.DB
-	meta *meta.Service
-	log  *log.Log
-	hub  *stream.Hub
-	dir  string // on the disk that files are on
-	slog *slog.Logger
+// Deps are what the slice stands on.
+type Deps struct {
+	DB        *pg.DB
+	Meta      *meta.Service
+	Instances *instance.Service
+	Engine    *chart.Engine
+	Box       *secret.Box
+	IDs       *id.Maker
+	Hub       *stream.Hub
+	Dir       string // on the disk that files are on
+	Slog      *slog.Logger
+	Now       func() time.Time
 }
 
+// Service keeps totals and charts.
+type Service struct{ Deps }
+
 // New makes the service.
-func New(db *pg.DB, m *meta.Service, lg *log.Log, hub *stream.Hub, dir string, l *slog.Logger) *Service {
-	return &Service{db: db, meta: m, log: lg, hub: hub, dir: dir, slog: l}
-}
+func New(d Deps) *Service { return &Service{Deps: d} }
 
 // Totals are counts of this moment, up to what is still in the change log.
 type Totals struct {
@@ -40,27 +50,21 @@ type Totals struct {
 	Instances         int64
 }
 
-const sqlTotals = `SELECT name, value FROM counter UNION ALL SELECT 'instances', count(*) FROM instance`
+const sqlCounters = `SELECT coalesce((SELECT value FROM counter WHERE name = 'reactions'), 0), (SELECT count(*) FROM instance)`
 
 // Totals reads the totals.
 func (s *Service) Totals(ctx context.Context) (*Totals, error) {
-	rows, err := s.db.Query(ctx, sqlTotals)
-	if err != nil {
+	t := &Totals{}
+	if err := s.DB.QueryRow(ctx, sqlCounters).Scan(&t.Reactions, &t.Instances); err != nil {
 		return nil, fmt.Errorf("totals: %w", err)
 	}
-	t := &Totals{}
-	into := map[string]*int64{"notes": &t.Notes, "notes.local": &t.LocalNotes, "users": &t.Users, "users.local": &t.LocalUsers,
-		"reactions": &t.Reactions, "instances": &t.Instances}
-	var name string
-	var value int64
-	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
-		if p := into[name]; p != nil {
-			*p = value
+	for name, of := range map[string]struct{ local, every *int64 }{"notes": {&t.LocalNotes, &t.Notes}, "users": {&t.LocalUsers, &t.Users}} {
+		v, err := s.Engine.Read(ctx, chart.Query{Name: name, Span: chart.Day, Limit: 1})
+		if err != nil {
+			return nil, fmt.Errorf("totals: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("totals: %w", err)
+		*of.local = v["local.total"][0]
+		*of.every = *of.local + v["remote.total"][0]
 	}
 	return t, nil
 }
@@ -69,52 +73,45 @@ func (s *Service) Totals(ctx context.Context) (*Totals, error) {
 // transaction, so each change counts once.
 func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
-		Name: "stats.totals", Durable: true, Handle: s.onChanges,
-		Kinds: []string{"note.created", "note.deleted", "note.reacted", "note.unreacted", "user.created"},
+		Name: "stats.totals", Durable: true, Handle: s.onReactions,
+		Kinds: []string{"note.reacted", "note.unreacted"},
+	}, {
+		Name: "stats.charts", Durable: true, Handle: s.onCharts, Kinds: folded,
 	}}
 }
 
-const sqlAdd = `
-INSERT INTO counter (name, value) SELECT * FROM unnest($1::text[], $2::bigint[])
-ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value`
+// cleanEvery who was counted is forgotten.
+const cleanEvery = 6 * time.Hour
 
-func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) error {
-	sum := map[string]int64{}
+type cleanArgs struct{}
+
+// Kind implements job.Args.
+func (cleanArgs) Kind() string { return "stats.clean" }
+
+// Jobs of this slice.
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{
+		job.Every(serversEvery, serversArgs{}, s.workServers),
+		job.Every(cohortsEvery, cohortsArgs{}, s.workCohorts),
+		job.Every(cleanEvery, cleanArgs{}, s.Engine.Clean),
+	}
+}
+
+const sqlAdd = `
+INSERT INTO counter (name, value) VALUES ('reactions', $1) ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value`
+
+// onReactions counts the reactions that there are: what charts count is those that
+// were made.
+func (s *Service) onReactions(ctx context.Context, tx *pg.Tx, batch []log.Change) error {
+	n := 0
 	for _, c := range batch {
-		var d struct {
-			Host   *string `json:"host"`
-			Local  bool    `json:"local"`
-			System bool    `json:"system"`
-		}
-		if err := c.Into(&d); err != nil {
-			return err
-		}
-		count := func(name string, local bool, n int64) {
-			sum[name] += n
-			if local {
-				sum[name+".local"] += n
-			}
-		}
-		switch c.Kind {
-		case "note.created":
-			count("notes", d.Host == nil, 1)
-		case "note.deleted":
-			count("notes", d.Host == nil, -1)
-		case "note.reacted":
-			sum["reactions"]++
-		case "note.unreacted":
-			sum["reactions"]--
-		case "user.created":
-			if !d.System {
-				count("users", d.Local, 1)
-			}
+		if c.Kind == "note.reacted" {
+			n++
+		} else {
+			n--
 		}
 	}
-	names, values := []string{}, []int64{}
-	for n, v := range sum {
-		names, values = append(names, n), append(values, v)
-	}
-	if _, err := tx.Exec(ctx, sqlAdd, names, values); err != nil {
+	if _, err := tx.Exec(ctx, sqlAdd, n); err != nil {
 		return fmt.Errorf("count: %w", err)
 	}
 	return nil
@@ -122,13 +119,13 @@ func (s *Service) onChanges(ctx context.Context, tx *pg.Tx, batch []log.Change) 
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{
+	return append(s.chartEndpoints(), []api.Endpoint{
 		api.Post("stats", s.apiStats, api.Visitors),
 		api.Post("server-info", s.apiServerInfo, api.Visitors, api.Get(60)),
 		api.Post("admin/server-info", s.apiAdminServerInfo, api.Moderator("read:admin:server-info")),
 		api.Post("admin/get-table-stats", s.apiTables, api.Admin("read:admin:table-stats")),
 		api.Post("admin/get-index-stats", s.apiIndexes, api.Admin("read:admin:index-stats")),
-	}
+	}...)
 }
 
 type statsRes struct {
@@ -152,7 +149,7 @@ func (s *Service) apiStats(ctx context.Context, _ *api.Call, _ struct{}) (*stats
 	}
 	res := &statsRes{NotesCount: t.Notes, OriginalNotesCount: t.LocalNotes, UsersCount: t.Users, OriginalUsersCount: t.LocalUsers,
 		ReactionsCount: t.Reactions, Instances: t.Instances}
-	if err := s.db.QueryRow(ctx, sqlUsage).Scan(&res.DriveUsageLocal, &res.DriveUsageRemote); err != nil {
+	if err := s.DB.QueryRow(ctx, sqlUsage).Scan(&res.DriveUsageLocal, &res.DriveUsageRemote); err != nil {
 		return nil, fmt.Errorf("usage of files: %w", err)
 	}
 	return res, nil

@@ -144,6 +144,13 @@ func (r *Remote) Put(path string, doc M) string {
 	return r.Origin + path
 }
 
+// Doc is the document at a path.
+func (r *Remote) Doc(path string) M {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.docs[path]
+}
+
 // Remove makes a path answer 404.
 func (r *Remote) Remove(path string) {
 	r.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,14 +25,20 @@ import (
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/lib/pgserver/pgtest"
 	"buttersc.one/oven/internal/lib/secret"
+	"buttersc.one/oven/internal/search"
 )
 
 // Server is a running server.
 type Server struct {
-	App    *app.App
-	Origin string // "http://127.0.0.1:port"
-	Host   string
-	DB     *pg.DB
+	App       *app.App
+	Origin    string // "http://127.0.0.1:port"
+	Host      string
+	DB        *pg.DB
+	SearchDir string
+
+	o       app.Options
+	handler atomic.Pointer[http.Handler]
+	stop    func() error // nil: it is stopped
 }
 
 // M is a JSON object.
@@ -71,12 +78,33 @@ func New(t testing.TB, opts ...Option) *Server {
 	}
 	o := app.Options{Mode: "test", Origin: s.Origin, Host: s.Host, Hostname: "127.0.0.1", Version: "test",
 		DB: d, Box: box, Files: files, TempDir: dir, Zone: time.UTC, Workers: true, Log: slog.New(slog.NewTextHandler(writer{t}, nil))}
+	if o.Search, err = search.NewLocal(dir+"/search", o.Log); err != nil {
+		t.Fatal(err)
+	}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	s.DB = o.DB
-	s.App, err = app.New(t.Context(), o)
-	if err != nil {
+	s.DB, s.o, s.SearchDir = o.DB, o, dir+"/search"
+	s.Start(t)
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() {
+		s.Stop(t)
+		_ = srv.Close()
+	})
+	return s
+}
+
+// Start runs the server again after Stop, on the same database and data.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	var err error
+	if _, own := s.o.Search.(*search.Local); own {
+		if s.o.Search, err = search.NewLocal(s.SearchDir, s.o.Log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.App, err = app.New(t.Context(), s.o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -85,18 +113,30 @@ func New(t testing.TB, opts ...Option) *Server {
 	select {
 	case <-s.App.Ready():
 	case err := <-done:
+		cancel()
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: s.App.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = srv.Serve(l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		_ = srv.Close()
-	})
-	return s
+	s.stop = func() error { cancel(); return <-done }
+	h := s.App.Handler()
+	s.handler.Store(&h)
+}
+
+// Configure changes what the server is started with next.
+func (s *Server) Configure(opt Option) { opt(&s.o) }
+
+// Box is the server's key, for another process of the same server.
+func (s *Server) Box() *secret.Box { return s.o.Box }
+
+// Stop ends the server as a signal would.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if s.stop == nil {
+		return
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	s.stop = nil
 }
 
 // Database is a migrated database of the test's own.

@@ -27,7 +27,7 @@ type userReq struct {
 }
 
 // apiUser lists an account's own notes. Who looks at somebody's page wants to
-// see him: a mute of the account itself does not hide here.
+// see him: a mute of the account itself does not hide here, one of a channel does.
 func (s *Service) apiUser(ctx context.Context, c *api.Call, req userReq) ([]*note.Packed, error) {
 	if req.WithReplies && req.WithFiles {
 		return nil, errUserBoth
@@ -47,6 +47,7 @@ func (s *Service) apiUser(ctx context.Context, c *api.Call, req userReq) ([]*not
 	} else {
 		w.And(note.Visible, me)
 		w.And("NOT EXISTS (SELECT FROM blocking b WHERE b.blocker_id = n.user_id AND b.blockee_id = ?)", me)
+		w.And(note.Unmuted, me)
 	}
 	filter{withFiles: req.WithFiles, withRenotes: req.WithRenotes}.apply(&w)
 	if !req.WithReplies {
@@ -59,6 +60,11 @@ func (s *Service) apiUser(ctx context.Context, c *api.Call, req userReq) ([]*not
 }
 
 // OfUserForGuests is the newest of an account's notes, for its page.
+// WrittenForGuests is the newest of what an account itself has written, for its feed.
+func (s *Service) WrittenForGuests(ctx context.Context, userID string, limit int) ([]*note.Packed, error) {
+	return s.apiUser(ctx, &api.Call{}, userReq{UserID: userID, Limit: limit, WithReplies: true})
+}
+
 func (s *Service) OfUserForGuests(ctx context.Context, userID string, limit int) ([]*note.Packed, error) {
 	return s.apiUser(ctx, &api.Call{}, userReq{UserID: userID, Limit: limit, WithRenotes: true})
 }

@@ -89,7 +89,11 @@ func (s *Service) apiFeatured(ctx context.Context, c *api.Call, req featuredReq)
 	if err != nil {
 		return nil, fmt.Errorf("featured notes: %w", err)
 	}
-	return s.chosen(ctx, c, ids, req.UntilID, req.Limit)
+	see := note.SeeElsewhere
+	if req.ChannelID != nil {
+		see = note.See // who has come here wants to see it
+	}
+	return s.chosen(ctx, c, ids, see, req.UntilID, req.Limit)
 }
 
 type featuredUserReq struct {
@@ -103,16 +107,16 @@ func (s *Service) apiFeaturedOfUser(ctx context.Context, c *api.Call, req featur
 	if err != nil {
 		return nil, fmt.Errorf("featured notes: %w", err)
 	}
-	return s.chosen(ctx, c, ids, req.UntilID, req.Limit)
+	return s.chosen(ctx, c, ids, note.SeeElsewhere, req.UntilID, req.Limit)
 }
 
 // chosen gives a page of the notes that the caller may and wants to see.
-func (s *Service) chosen(ctx context.Context, c *api.Call, ids []string, until string, limit int) ([]*note.Packed, error) {
+func (s *Service) chosen(ctx context.Context, c *api.Call, ids []string, see func(w *pg.Where, viewerID string), until string, limit int) ([]*note.Packed, error) {
 	if len(ids) == 0 {
 		return []*note.Packed{}, nil
 	}
 	var w pg.Where
 	w.And("n.id = ANY(?)", slices.Clone(ids))
-	note.See(&w, c.ID())
+	see(&w, c.ID())
 	return s.notes.Page(ctx, c.ID(), sqlNotes, &w, api.Page{UntilID: until}, limit)
 }

@@ -28,7 +28,7 @@ func (s *Service) apiHome(ctx context.Context, c *api.Call, req lineReq) ([]*not
 }
 
 func homeLine(me string, req *lineReq) *line {
-	l := &line{me: me, authors: sqlHomeAuthors, arg: me, conds: func(w *pg.Where) {
+	l := &line{me: me, inChannels: func(w *pg.Where) { req.anywhere(w, me) }, authors: sqlHomeAuthors, arg: me, conds: func(w *pg.Where) {
 		ofHome(w, me)
 		req.common(w, me)
 	}}
@@ -59,7 +59,7 @@ func (s *Service) apiHybrid(ctx context.Context, c *api.Call, req hybridReq) ([]
 }
 
 func hybridLine(me string, req *hybridReq) *line {
-	l := &line{me: me, local: true, authors: sqlHomeAuthors, arg: me, conds: func(w *pg.Where) {
+	l := &line{me: me, local: true, inChannels: func(w *pg.Where) { req.anywhere(w, me) }, authors: sqlHomeAuthors, arg: me, conds: func(w *pg.Where) {
 		w.And(`(n.user_id = ?1 OR n.user_id IN (SELECT followee_id FROM following WHERE follower_id = ?1)
 			OR (n.user_host IS NULL AND n.visibility = 'public'))`, me)
 		if !req.WithReplies {

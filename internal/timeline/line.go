@@ -25,6 +25,9 @@ type line struct {
 	me    string
 	feeds []feedKey // that hold its candidates; none: memory cannot answer
 	local bool      // all of the local timeline belongs to it, too
+	// inChannels are the rules on notes of channels that the reader follows; nil:
+	// they do not belong to it.
+	inChannels func(w *pg.Where)
 	// authors is a statement for their ids as uid; arg is its argument $1.
 	authors string
 	arg     string
@@ -37,10 +40,20 @@ type line struct {
 func (s *Service) page(ctx context.Context, l *line, p api.Page, limit int) ([]*note.Packed, error) {
 	var sp span
 	sp.since, sp.until, sp.asc = p.Bounds(s.ids.Method())
+	ties, err := s.channels.Of(ctx, l.me)
+	if err != nil {
+		return nil, err
+	}
+	if own := l.conds; len(ties.Mutes) > 0 {
+		l.conds = func(w *pg.Where) {
+			own(w)
+			withoutChannels(w, ties.Mutes)
+		}
+	}
+	whole := sp
 	var notes []*note.Note
 	more := true
 	if len(l.feeds) > 0 {
-		var err error
 		if notes, sp, more, err = s.fromFeeds(ctx, l, sp, limit); err != nil {
 			return nil, err
 		}
@@ -51,6 +64,11 @@ func (s *Service) page(ctx context.Context, l *line, p api.Page, limit int) ([]*
 			return nil, err
 		}
 		notes = append(notes, rest...)
+	}
+	if l.inChannels != nil && len(ties.Follows) > 0 {
+		if notes, err = s.withChannels(ctx, l, ties, whole, notes, limit); err != nil {
+			return nil, err
+		}
 	}
 	return s.notes.Pack(ctx, l.me, notes)
 }
@@ -122,13 +140,18 @@ type lineReq struct {
 // wanted; direct notes only for their addressees; nothing that answers a
 // followers-only note of somebody not followed.
 func (req *lineReq) common(w *pg.Where, me string) {
-	note.See(w, me)
-	filter{withFiles: req.WithFiles, withRenotes: req.WithRenotes}.apply(w)
+	req.anywhere(w, me)
 	w.And("n.channel_id IS NULL")
 	w.And("(n.visibility <> 'specified' OR n.user_id = ?1 OR ?1 = ANY(n.visible_user_ids))", me)
 	w.And(`(n.reply_id IS NULL OR n.user_id = ?1 OR n.reply_user_id IN (?1, n.user_id) OR coalesce((
 		SELECT rn.visibility <> 'followers' OR EXISTS (SELECT FROM following rf WHERE rf.follower_id = ?1 AND rf.followee_id = rn.user_id)
 		FROM note rn WHERE rn.id = n.reply_id), true))`, me)
+}
+
+// anywhere are the rules that hold in channels, too.
+func (req *lineReq) anywhere(w *pg.Where, me string) {
+	note.See(w, me)
+	filter{withFiles: req.WithFiles, withRenotes: req.WithRenotes}.apply(w)
 	if !req.IncludeMyRenotes {
 		w.And("NOT (n.is_pure_renote AND n.user_id = ?)", me)
 	}

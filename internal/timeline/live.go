@@ -6,7 +6,9 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/relation"
@@ -14,9 +16,16 @@ import (
 	"buttersc.one/oven/internal/socket/stream"
 )
 
-// notesTopic carries every new note to the open timelines, each of which
-// decides from memory whether its viewer gets it.
-const notesTopic = "notes"
+// Topics carry new notes to the open timelines, each of which decides from memory
+// whether its viewer gets it.
+const (
+	notesTopic        = "notes"          // every note
+	channelNotesTopic = "notes.channels" // those of channels
+)
+
+// homeTopic carries what may belong into a viewer's home: there are more homes open
+// than readers of any one note.
+func homeTopic(viewerID string) string { return "notes.home:" + viewerID }
 
 // published is a new note, packed once for everybody and encoded once for all
 // who may see the same of it.
@@ -88,10 +97,11 @@ func (s *Service) Consumers() []log.Consumer {
 }
 
 func (s *Service) onCreated(ctx context.Context, _ *pg.Tx, batch []log.Change) error {
-	if !s.hub.Heard(notesTopic) {
-		return nil
-	}
 	for _, c := range batch {
+		homes := s.homes(c.ActorID)
+		if len(homes) == 0 && !s.hub.Heard(notesTopic) && !s.hub.Heard(channelNotesTopic) {
+			continue
+		}
 		n, err := s.notes.ByID(ctx, s.db, c.ObjectID)
 		if errors.Is(err, note.ErrNotFound) {
 			continue // deleted meanwhile
@@ -103,9 +113,28 @@ func (s *Service) onCreated(ctx context.Context, _ *pg.Tx, batch []log.Change) e
 		if err != nil {
 			return err
 		}
-		s.hub.Publish(notesTopic, s.published(n, p))
+		pub := s.published(n, p)
+		s.hub.Publish(notesTopic, pub)
+		if n.ChannelID != nil {
+			s.hub.Publish(channelNotesTopic, pub)
+			continue
+		}
+		for _, home := range homes {
+			s.hub.Publish(home, pub)
+		}
 	}
 	return nil
+}
+
+// homes are the topics of open homes into which an author's notes may belong: the
+// author's own, and those of who follows.
+func (s *Service) homes(authorID string) (out []string) {
+	for _, id := range append(s.relations.Listening(authorID), authorID) {
+		if topic := homeTopic(id); s.hub.Heard(topic) {
+			out = append(out, topic)
+		}
+	}
+	return out
 }
 
 // Channels are the timelines that can be listened to.
@@ -117,6 +146,7 @@ func (s *Service) Channels() []stream.Channel {
 		{Name: "globalTimeline", Open: s.openGlobal},
 		{Name: "userList", Login: true, Scope: "read:account", Open: s.openList},
 		{Name: "hashtag", Open: s.openHashtag},
+		{Name: "channel", Open: s.openChannel},
 	}
 }
 
@@ -131,6 +161,7 @@ type viewer struct {
 	id      string
 	notes   *note.Service
 	watched *relation.Watched
+	ties    atomic.Pointer[channel.Ties]
 	p       liveParams
 }
 
@@ -144,6 +175,16 @@ func (v *viewer) graph() *relation.Graph {
 // open subscribes a timeline: wants decides, after what holds for all of them,
 // whether a note belongs into it.
 func (s *Service) open(ctx context.Context, sub *stream.Sub, raw json.RawMessage, wants func(v *viewer, p *published) bool) error {
+	return s.openOn(ctx, sub, raw, []string{notesTopic}, unmuted(wants))
+}
+
+// unmuted is wants, but for what muted channels have.
+func unmuted(wants func(v *viewer, p *published) bool) func(v *viewer, p *published) bool {
+	return func(v *viewer, p *published) bool { return wants(v, p) && !v.mutesChannel(p) }
+}
+
+// openOn is open of what comes on other topics; muted channels are shown.
+func (s *Service) openOn(ctx context.Context, sub *stream.Sub, raw json.RawMessage, topics []string, wants func(v *viewer, p *published) bool) error {
 	v := &viewer{id: sub.UserID(), notes: s.notes}
 	if err := json.Unmarshal(raw, &v.p); err != nil {
 		return stream.ErrRefused
@@ -155,15 +196,20 @@ func (s *Service) open(ctx context.Context, sub *stream.Sub, raw json.RawMessage
 		}
 		sub.OnClose(release)
 		v.watched = w
-	}
-	sub.On(notesTopic, func(msg any) (string, any, bool) {
-		p, ok := msg.(*published)
-		if !ok || !v.wanted(p) || !wants(v, p) {
-			return "", nil, false
+		if err := s.watchTies(ctx, sub, v); err != nil {
+			return err
 		}
-		body := p.as(v)
-		return "note", body, body != nil
-	})
+	}
+	for _, topic := range topics {
+		sub.On(topic, func(msg any) (string, any, bool) {
+			p, ok := msg.(*published)
+			if !ok || !v.wanted(p) || !wants(v, p) {
+				return "", nil, false
+			}
+			body := p.as(v)
+			return "note", body, body != nil
+		})
+	}
 	return nil
 }
 
@@ -206,7 +252,7 @@ func (v *viewer) wanted(p *published) bool {
 func (v *viewer) ofHome(p *published, withReplies bool) bool {
 	n, g := p.note, v.graph()
 	if n.ChannelID != nil {
-		return false
+		return slices.Contains(v.ties.Load().Follows, *n.ChannelID)
 	}
 	if n.UserID == v.id {
 		return true
@@ -228,7 +274,7 @@ func (v *viewer) ofLocal(p *published) bool {
 }
 
 func (s *Service) openHome(ctx context.Context, sub *stream.Sub, raw json.RawMessage) error {
-	return s.open(ctx, sub, raw, func(v *viewer, p *published) bool { return v.ofHome(p, false) })
+	return s.openOn(ctx, sub, raw, []string{homeTopic(sub.UserID()), channelNotesTopic}, unmuted(func(v *viewer, p *published) bool { return v.ofHome(p, false) }))
 }
 
 func (s *Service) openLocal(ctx context.Context, sub *stream.Sub, raw json.RawMessage) error {

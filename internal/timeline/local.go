@@ -41,6 +41,11 @@ func (s *Service) apiLocal(ctx context.Context, c *api.Call, req localReq) ([]*n
 	w.And("n.user_host IS NULL AND n.visibility = 'public' AND n.channel_id IS NULL")
 	note.See(&w, c.ID())
 	filter{withFiles: req.WithFiles, withRenotes: req.WithRenotes}.apply(&w)
+	ties, err := s.channels.Of(ctx, c.ID())
+	if err != nil {
+		return nil, err
+	}
+	withoutChannels(&w, ties.Mutes)
 	if !req.WithReplies {
 		w.And("(n.reply_id IS NULL OR n.user_id = ? OR n.reply_user_id IN (n.user_id, ?))", c.ID(), c.ID())
 	}
@@ -66,6 +71,11 @@ func (s *Service) apiGlobal(ctx context.Context, c *api.Call, req globalReq) ([]
 	w.And("n.visibility = 'public' AND n.channel_id IS NULL")
 	note.See(&w, c.ID())
 	filter{withFiles: req.WithFiles, withRenotes: req.WithRenotes}.apply(&w)
+	ties, err := s.channels.Of(ctx, c.ID())
+	if err != nil {
+		return nil, err
+	}
+	withoutChannels(&w, ties.Mutes)
 	return s.notes.Page(ctx, c.ID(), sqlNotes, &w, req.Page, req.Limit)
 }
 

@@ -77,7 +77,7 @@ func (s *Service) apiByTag(ctx context.Context, c *api.Call, req tagReq) ([]*not
 	}
 	w.And("n.tags && ?::text[]", all)
 	w.Any("n.tags @> ?::text[]", q.args())
-	note.See(&w, c.ID())
+	note.SeeElsewhere(&w, c.ID())
 	for _, f := range []struct {
 		want *bool
 		has  func(yes bool)

@@ -6,6 +6,7 @@ package timeline
 import (
 	"time"
 
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/note"
@@ -23,6 +24,7 @@ type Service struct {
 	notes     *note.Service
 	users     *user.Service
 	relations *relation.Service
+	channels  *channel.Service
 	roles     *role.Service
 	hub       *stream.Hub
 	now       func() time.Time
@@ -31,8 +33,8 @@ type Service struct {
 }
 
 // New makes the service.
-func New(db *pg.DB, ids *id.Maker, ns *note.Service, us *user.Service, rs *relation.Service, roles *role.Service, hub *stream.Hub, now func() time.Time) *Service {
-	return &Service{db: db, ids: ids, notes: ns, users: us, relations: rs, roles: roles, hub: hub, now: now, feeds: newFeeds(time.Now)}
+func New(db *pg.DB, ids *id.Maker, ns *note.Service, us *user.Service, rs *relation.Service, cs *channel.Service, roles *role.Service, hub *stream.Hub, now func() time.Time) *Service {
+	return &Service{db: db, ids: ids, notes: ns, users: us, relations: rs, channels: cs, roles: roles, hub: hub, now: now, feeds: newFeeds(time.Now)}
 }
 
 // Endpoints is the API of this slice.
@@ -48,6 +50,8 @@ func (s *Service) Endpoints() []api.Endpoint {
 		api.Post("notes/search-by-tag", s.apiByTag, api.Visitors),
 		api.Post("users/featured-notes", s.apiFeaturedOfUser, api.Visitors, api.Get(3600)),
 		api.Post("roles/notes", s.apiRole, api.Scope("read:account"), api.Errors(errRoleNone)),
+		api.Post("channels/show", s.apiChannelShow, api.Visitors, api.Errors(errChannelNone)),
+		api.Post("channels/timeline", s.apiChannel, api.Visitors, api.Errors(errChannelNotes)),
 		api.Post("users/notes", s.apiUser, api.Visitors, api.Errors(errUserNoUser, errUserBoth)),
 	}
 }

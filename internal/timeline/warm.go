@@ -66,7 +66,7 @@ func (s *Service) onFeedChanges(_ context.Context, _ *pg.Tx, batch []log.Change)
 			if err := c.Into(&d); err != nil {
 				return err
 			}
-			s.feeds.add(arrival{id: c.ObjectID, author: c.ActorID, reply: d.Reply != "", replyTo: d.ReplyTo, channel: d.Channel,
+			s.feeds.add(arrival{id: c.ObjectID, author: c.ActorID, reply: d.Reply != "", replyTo: d.ReplyTo, channel: d.Channel != "",
 				local: d.Host == nil && d.Visibility == note.Public})
 		case "note.updated": // its visibility may have become wider
 			s.feeds.drop(feedKey{kind: localFeed})

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/socket/log"
 )
 
 const (
@@ -31,7 +32,7 @@ func (s *Service) End(ctx context.Context, tx *pg.Tx, userID string) (bool, erro
 	if tag.RowsAffected() == 0 {
 		return false, nil
 	}
-	return true, s.log.Append(ctx, tx, "user.deleted", userID, userID, nil)
+	return true, s.log.Append(ctx, tx, "user.deleted", userID, userID, goneData{Local: true})
 }
 
 // Erase takes away all that is left of a local account that has ended, in every
@@ -89,5 +90,38 @@ func (s *Service) untie(ctx context.Context, tx *pg.Tx, u *User) error {
 			return err
 		}
 	}
-	return nil
+	return s.untieEach(ctx, tx, u)
+}
+
+const sqlEachTie = `SELECT follower_id, followee_id, follower_host, followee_host FROM following WHERE follower_id = $1 OR followee_id = $1 ORDER BY id`
+
+// tieData goes with "user.tieEnded": a follow that ended with a local account,
+// who is the actor. The object is the other one.
+type tieData struct {
+	From       string  `json:"from"`
+	To         string  `json:"to"`
+	FromServer *string `json:"fromServer,omitempty"`
+	ToServer   *string `json:"toServer,omitempty"`
+}
+
+// untieEach says which follows end with the account's row.
+func (s *Service) untieEach(ctx context.Context, tx *pg.Tx, u *User) error {
+	rows, err := tx.Query(ctx, sqlEachTie, u.ID)
+	if err != nil {
+		return fmt.Errorf("ties of account: %w", err)
+	}
+	var ties []log.Row
+	var d tieData
+	if _, err := pgx.ForEachRow(rows, []any{&d.From, &d.To, &d.FromServer, &d.ToServer}, func() error {
+		other := d.From
+		if other == u.ID {
+			other = d.To
+		}
+		ties = append(ties, log.Row{ObjectID: other, ActorID: u.ID, Data: d})
+		d = tieData{}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("ties of account: %w", err)
+	}
+	return s.log.AppendRows(ctx, tx, "user.tieEnded", ties)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"buttersc.one/oven/internal/decoration"
+	"buttersc.one/oven/internal/meta"
 )
 
 // Lite is an account as it stands beside a note.
@@ -77,7 +78,7 @@ func (s *Service) PackLite(ctx context.Context, users map[string]*User) (map[str
 			return nil, err
 		}
 		l := &Lite{
-			ID: u.ID, Name: u.Name, Username: u.Username, Host: u.Host, AvatarURL: s.AvatarURL(u), AvatarBlurhash: u.AvatarBlurhash,
+			ID: u.ID, Name: u.Name, Username: u.Username, Host: u.Host, AvatarURL: s.shownAvatar(u), AvatarBlurhash: u.AvatarBlurhash,
 			AvatarDecorations: worn, IsBot: u.IsBot, IsCat: u.IsCat, Emojis: emojis, OnlineStatus: s.onlineStatus(u),
 			RequireSignin: u.RequireSignin, FollowersBefore: u.FollowersOnlyBefore, HiddenBefore: u.HiddenBefore,
 		}
@@ -104,6 +105,24 @@ func (s *Service) LiteByIDs(ctx context.Context, ids []string) (map[string]*Lite
 		return nil, err
 	}
 	return s.PackLite(ctx, users)
+}
+
+// shownAvatar is where clients find the account's picture: small, and through this
+// server, which the picture's own is not to know of.
+func (s *Service) shownAvatar(u *User) string {
+	if u.AvatarURL != nil && *u.AvatarURL != "" {
+		return s.meta.Proxied(*u.AvatarURL, meta.ProxyAvatar)
+	}
+	return s.AvatarURL(u)
+}
+
+// shownBanner is the same of the banner, as large as a screen.
+func (s *Service) shownBanner(u *User) *string {
+	if u.BannerURL == nil || u.Local() {
+		return u.BannerURL
+	}
+	b := s.meta.Proxied(*u.BannerURL, meta.ProxyWhole)
+	return &b
 }
 
 // AvatarURL is the account's picture, or one made of its name.

@@ -280,7 +280,7 @@ func (s *Service) detailed(ctx context.Context, u *User, p *Profile, lite *Lite,
 	}
 	d := &Detailed{
 		Lite: *lite, URL: u.URL, URI: u.URI, CreatedAt: api.Time(created), UpdatedAt: api.TimePtr(u.UpdatedAt), LastFetchedAt: api.TimePtr(u.LastFetchedAt),
-		BannerURL: u.BannerURL, BannerBlurhash: u.BannerBlurhash, IsLocked: u.IsLocked, IsSilenced: !policies.CanPublicNote,
+		BannerURL: s.shownBanner(u), BannerBlurhash: u.BannerBlurhash, IsLocked: u.IsLocked, IsSilenced: !policies.CanPublicNote,
 		IsSuspended: u.IsSuspended, Description: p.Description, Location: p.Location, Birthday: p.Birthday, Lang: p.Lang,
 		Fields: p.Fields, VerifiedLinks: p.VerifiedLinks, FollowersCount: u.FollowersCount, FollowingCount: u.FollowingCount,
 		NotesCount: u.NotesCount, PinnedNoteIDs: []string{}, PinnedNotes: []any{}, PublicReactions: p.PublicReactions,

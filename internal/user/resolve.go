@@ -292,6 +292,7 @@ func Gone(err error) bool {
 // goneData goes with "user.deleted", "user.movedAside" and "user.returned".
 type goneData struct {
 	Server *string `json:"server,omitempty"` // authority of a remote account's server that has one less, or one more
+	Local  bool    `json:"local,omitempty"`  // this server has one less
 }
 
 // The row is locked first: who finds it deleted already must not say so again.
@@ -318,17 +319,21 @@ func (s *Service) MarkDeleted(ctx context.Context, tx *pg.Tx, userID string) err
 // One that was moved aside for another with its name does not come back.
 const sqlRevived = `
 UPDATE "user" SET is_deleted = false, last_fetched_at = NULL, updated_at = now()
-WHERE id = $1 AND host IS NOT NULL AND is_deleted AND strpos(username_lower, '~') = 0`
+WHERE id = $1 AND host IS NOT NULL AND is_deleted AND strpos(username_lower, '~') = 0 RETURNING actor_host`
 
 // Revive takes a remote account back whose server says that it is there again.
 // What is known of it is fetched anew when it is needed.
 func (s *Service) Revive(ctx context.Context, tx *pg.Tx, userID string) error {
-	tag, err := tx.Exec(ctx, sqlRevived, userID)
+	var server *string
+	err := tx.QueryRow(ctx, sqlRevived, userID).Scan(&server)
+	if pg.NoRows(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("revive user: %w", err)
 	}
-	if tag.RowsAffected() == 0 {
-		return nil
+	if err := s.log.Append(ctx, tx, "user.returned", userID, userID, goneData{Server: server}); err != nil {
+		return err
 	}
 	return s.log.Append(ctx, tx, "user.updated", userID, userID, nil)
 }

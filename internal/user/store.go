@@ -179,6 +179,9 @@ func (s *Service) Active(ctx context.Context, userID string) error {
 	if _, err := s.db.Exec(ctx, sqlActive, userID); err != nil {
 		return fmt.Errorf("activity of user: %w", err)
 	}
+	if s.seen != nil {
+		s.seen(userID)
+	}
 	return nil
 }
 

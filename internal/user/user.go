@@ -127,6 +127,7 @@ type Service struct {
 	log       *log.Log
 	slog      *slog.Logger
 	now       func() time.Time
+	seen      func(userID string)
 	pins      Pins
 	resolving singleflight.Group
 }
@@ -146,12 +147,14 @@ type Deps struct {
 	Log       *log.Log
 	Slog      *slog.Logger
 	Now       func() time.Time
+	// Seen is told of accounts in use, as Active is; nil: nobody is.
+	Seen func(userID string)
 }
 
 // New makes the service; BindPins must follow before anything is packed.
 func New(d Deps) *Service {
 	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, news: d.News, instances: d.Instances, emojis: d.Emojis, wardrobe: d.Wardrobe, remote: d.Remote,
-		delivery: d.Delivery, ids: d.IDs, log: d.Log, slog: d.Slog, now: d.Now}
+		delivery: d.Delivery, ids: d.IDs, log: d.Log, slog: d.Slog, now: d.Now, seen: d.Seen}
 }
 
 // BindPins gives the service its view of pinned notes.

@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -95,16 +94,10 @@ func (b *bench) run(ctx context.Context) error {
 // prepare runs the server with a reader, who follows an account on each tenth
 // of the other servers.
 func (b *bench) prepare(ctx context.Context) error {
+	var program string
 	var err error
-	if b.dir, err = os.MkdirTemp("/tmp", "oven-bench-*"); err != nil {
+	if b.dir, program, err = proc.Build(ctx); err != nil {
 		return err
-	}
-	if err := os.Chmod(b.dir, 0o755); err != nil { //nolint:gosec // PostgreSQL runs as another user
-		return err
-	}
-	program := filepath.Join(b.dir, "oven")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./cmd/oven").CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
 	}
 	if b.fleet, err = fleet.New(servers); err != nil {
 		return err

@@ -34,6 +34,23 @@ type Oven struct {
 	ended chan struct{} // closed when the process is gone
 }
 
+// Build makes a directory for a measurement, with the program as its sources are now in
+// it: a later build does not change what is measured. PostgreSQL, which runs as another
+// user, may read it.
+func Build(ctx context.Context) (dir, program string, err error) {
+	if dir, err = os.MkdirTemp("/tmp", "oven-bench-*"); err != nil {
+		return "", "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+		return dir, "", err
+	}
+	program = filepath.Join(dir, "oven")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./cmd/oven").CombinedOutput(); err != nil {
+		return dir, "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	return dir, program, nil
+}
+
 // New prepares a server in dir, which is made, on a free port of the loopback
 // address. host is its name, as others know it.
 func New(program, dir, host string) (*Oven, error) {

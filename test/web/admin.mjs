@@ -48,6 +48,13 @@ await step('says what is wrong, and how to repair it', async () => {
 	await page.getByText('문제없어요.').waitFor();
 });
 
+await step('tells of the search index, and has it compared', async () => {
+	await page.getByText(/노트 \d+개를 찾을 수 있어요/).waitFor();
+	await page.getByRole('button', { name: '확인하고 고치기' }).click();
+	await page.getByText(/지난 확인: 빠진 노트 0개, 남은 노트 0개, 깨진 조각 0개/).waitFor({ timeout: 30_000 });
+	await accessible(page, 'the search index');
+});
+
 await step('lets people in, and turns them down', async () => {
 	await call(root, 'admin/update-meta', { approvalRequiredForSignup: true });
 	for (const [username, reason] of [['noel', '빵을 좋아해요.'], ['spam1', 'buy']]) {

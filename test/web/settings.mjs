@@ -76,7 +76,7 @@ await step('visitors have what is of the browser', async () => {
 	const list = bora.getByRole('navigation', { name: '설정 항목' });
 	await list.getByRole('link', { name: '화면' }).click();
 	await bora.getByText('아주 크게').click();
-	assert(await list.getByRole('link').count() === 2, 'visitors see more than two areas');
+	assert(await list.locator('a[href^="/settings/"]').count() === 2, 'visitors see more than two areas');
 	await bora.reload();
 	assert(await bora.evaluate(() => document.documentElement.dataset.size) === 'larger', 'the size of text is forgotten');
 	await bora.getByText('보통', { exact: true }).click();

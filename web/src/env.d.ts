@@ -3,3 +3,8 @@ declare module 'virtual:icons' {
 	const paths: Record<IconName, string>;
 	export default paths;
 }
+
+declare module 'virtual:emoji-ko' {
+	const words: Record<string, string[]>;
+	export default words;
+}

@@ -4,7 +4,7 @@ export const icons = [
 	'quote', 'trash', 'link', 'copy', 'external-link', 'volume-off', 'ban', 'user-plus', 'user-check', 'chart-bar', 'eye-off',
 	'planet-off', 'planet', 'check', 'chevron-down', 'arrow-up', 'user', 'search', 'minus', 'key', 'arrow-left',
 	'user-circle', 'shield-lock', 'adjustments', 'palette', 'user-cog', 'logout', 'fingerprint', 'apps', 'download', 'player-pause', 'player-play',
-	'heart-rate-monitor',
+	'heart-rate-monitor', 'photo-plus', 'folder', 'camera', 'language', 'info-circle', 'pin', 'star', 'message-circle', 'cloud',
 ] as const;
 
 export type IconName = (typeof icons)[number];

@@ -2,22 +2,17 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { icons } from '../src/icons.ts';
-import coreEn from '../src/locales/en.json';
-import coreJa from '../src/locales/ja.json';
-import coreKo from '../src/locales/ko.json';
-import admEn from '../src/locales/admin.en.json';
-import admJa from '../src/locales/admin.ja.json';
-import admKo from '../src/locales/admin.ko.json';
-import setEn from '../src/locales/settings.en.json';
-import setJa from '../src/locales/settings.ja.json';
-import setKo from '../src/locales/settings.ko.json';
-import { explain, fill, loadLanguage, loadSettingsTexts, t } from '../src/lib/i18n.ts';
+import { explain, fill, loadLanguage, loadTexts, t } from '../src/lib/i18n.ts';
 
 const names = (s: string): string[] => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!).sort();
-const ko: Record<string, string> = { ...coreKo, ...setKo, ...admKo };
-const ja: Record<string, string> = { ...coreJa, ...setJa, ...admJa };
-const en: Record<string, string> = { ...coreEn, ...setEn, ...admEn };
-const catalogues: Record<string, Record<string, string>> = { ja, en };
+const locales = join(import.meta.dirname, '../src/locales');
+/** The catalogues, and what their keys begin with; the core's may begin with anything. */
+const areas: Record<string, RegExp> = { '': /./, 'settings.': /^(set|may|err)\./, 'admin.': /^adm\./, 'search.': /^search\./, 'push.': /^push\./, 'emoji.': /^(emo|about|err)\./, 'channels.': /^(ch|err)\./, 'drive.': /^(dr|err)\./, 'charts.': /^chart\./ };
+const read = (area: string, lang: string): Record<string, string> => JSON.parse(readFileSync(join(locales, `${area}${lang}.json`), 'utf8')) as Record<string, string>;
+const all = (lang: string): Record<string, string> => Object.assign({}, ...Object.keys(areas).map((a) => read(a, lang))) as Record<string, string>;
+const ko = all('ko');
+const ja = all('ja');
+const catalogues: Record<string, Record<string, string>> = { ja, en: all('en') };
 
 function sources(dir: string): string[] {
 	return readdirSync(dir, { withFileTypes: true }).flatMap((d) => (d.isDirectory() ? sources(join(dir, d.name)) : /\.(svelte|ts)$/.test(d.name) ? [join(dir, d.name)] : []));
@@ -40,19 +35,25 @@ describe('catalogues', () => {
 		expect(asked.filter((k) => !(k in ko))).toEqual([]);
 	});
 	it('hold no key that nobody asks for', () => {
-		const made = /^(tl|vis|emoji|noti|err|auth|compose|may)\./;
+		const made = /^(push|about|tl|vis|emoji|noti|err|auth|compose|may)\./;
 		// Of the settings, those whose end is put in: t(`set.kind.${k}`).
-		const begins = [...code.matchAll(/`((?:set|adm)\.[\w.]+\.)\$\{/g)].map((m) => m[1]!);
+		const begins = [...code.matchAll(/`((?:set|adm|emo|ch|dr|chart)\.[\w.]+\.)\$\{/g)].map((m) => m[1]!);
 		const names = new Set([...code.matchAll(/'([\w-]+)'/g)].map((m) => m[1]!));
 		const put = (k: string): boolean => begins.some((b) => k.startsWith(b)) || names.has(k.replace(/^set\./, '').replace(/(Hint|\.about)$/, ''))
 			|| [...names].some((n) => k === `set.ties.${n}Hint`);
 		expect(Object.keys(ko).filter((k) => !made.test(k) && !code.includes(`'${k}'`) && !put(k))).toEqual([]);
 	});
+	it('are all looked at', () => {
+		expect(readdirSync(locales).sort()).toEqual(Object.keys(areas).flatMap((a) => ['ko', 'ja', 'en'].map((l) => `${a}${l}.json`)).sort());
+	});
 	it('say each thing in one place', () => {
-		expect(Object.keys(setKo).filter((k) => k in coreKo)).toEqual([]);
-		expect(Object.keys(admKo).filter((k) => k in coreKo || k in setKo)).toEqual([]);
-		for (const k of Object.keys(setKo)) expect(/^(set|may|err)\./.test(k), k).toBe(true);
-		for (const k of Object.keys(admKo)) expect(k.startsWith('adm.'), k).toBe(true);
+		const said = new Set<string>();
+		for (const [area, form] of Object.entries(areas)) {
+			for (const k of Object.keys(read(area, 'ko'))) {
+				expect([area, k, said.has(k), form.test(k)]).toEqual([area, k, false, true]);
+				said.add(k);
+			}
+		}
 	});
 	it('templates have no text of their own', () => {
 		for (const f of sources(join(import.meta.dirname, '../src')).filter((f) => f.endsWith('.svelte'))) {
@@ -71,8 +72,8 @@ it('explains errors in the chosen language', async () => {
 	expect(explain({ code: 'NO_SUCH_USER' })).toBe(ja['err.NO_SUCH_USER']);
 	expect(explain({ code: 'STRANGE' })).toContain('STRANGE');
 	expect(explain({ code: 'CLEANUP_RUNNING' })).toContain('CLEANUP_RUNNING');
-	await loadSettingsTexts();
-	expect(explain({ code: 'CLEANUP_RUNNING' })).toBe(setJa['err.CLEANUP_RUNNING']);
+	await loadTexts('settings');
+	expect(explain({ code: 'CLEANUP_RUNNING' })).toBe(read('settings.', 'ja')['err.CLEANUP_RUNNING']);
 	expect(t('tl.home')).toBe('ホーム');
 });
 

@@ -1,7 +1,7 @@
 import jsQR from 'jsqr';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { compile, muted, recallMutes, setMutes } from '../src/lib/mute.svelte.ts';
-import { loadLanguage, loadSettingsTexts } from '../src/lib/i18n.ts';
+import { loadLanguage, loadTexts } from '../src/lib/i18n.ts';
 import { length } from '../src/lib/length.ts';
 import { permissions } from '../src/lib/permissions.ts';
 import { applyPrefs, readPrefs, wideness, writePrefs } from '../src/lib/prefs.ts';
@@ -123,7 +123,7 @@ it('remembers what a browser prefers', () => {
 
 it('says what apps may do, and how long things take', async () => {
 	await loadLanguage('ko');
-	await loadSettingsTexts();
+	await loadTexts('settings');
 	expect(permissions(['read:account', 'write:notes', 'write:reactions', 'read:admin:meta', 'strange'])).toEqual([
 		{ verb: '보기', things: '계정 정보' }, { verb: '바꾸기', things: expect.stringMatching(/^노트.+리액션$/) }, { verb: '관리', things: '관리 권한 1개' }, { verb: '그 밖에', things: 'strange' },
 	]);

@@ -58,6 +58,7 @@ type Config struct {
 	Role          Role
 	RedisURL      string // empty: none
 	SearchURL     string // empty: the built-in index
+	SearchLocal   bool   // only notes of this server can be searched
 	S3            S3     // an object store; Endpoint empty: none
 	Backup        Backup // what is backed up by itself
 
@@ -73,6 +74,7 @@ type S3 struct {
 	SecretKey string
 	Prefix    string // before every key
 	PathStyle bool   // the bucket in the path, not in the host name
+	Leave     bool   // files move from Bucket back to DataDir
 }
 
 // Backup says where and how often the server backs itself up.

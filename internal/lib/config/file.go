@@ -29,6 +29,7 @@ type file struct {
 	Role                   text   `yaml:"role"`
 	RedisURL               text   `yaml:"redis_url"`
 	SearchURL              text   `yaml:"search_url"`
+	SearchScope            text   `yaml:"search_scope"`
 	S3                     s3     `yaml:"s3"`
 	Backup                 backup `yaml:"backup"`
 	TestHosts              text   `yaml:"test_hosts"`
@@ -42,6 +43,7 @@ type s3 struct {
 	SecretKey text `yaml:"secret_key"`
 	Prefix    text `yaml:"prefix"`
 	PathStyle text `yaml:"path_style"`
+	Leave     text `yaml:"leave"`
 }
 
 type backup struct {

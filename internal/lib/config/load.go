@@ -33,6 +33,7 @@ func (f *file) settings() []setting {
 		{"role", &f.Role},
 		{"redis_url", &f.RedisURL},
 		{"search_url", &f.SearchURL},
+		{"search_scope", &f.SearchScope},
 		{"s3.endpoint", &f.S3.Endpoint},
 		{"s3.bucket", &f.S3.Bucket},
 		{"s3.region", &f.S3.Region},
@@ -40,6 +41,7 @@ func (f *file) settings() []setting {
 		{"s3.secret_key", &f.S3.SecretKey},
 		{"s3.prefix", &f.S3.Prefix},
 		{"s3.path_style", &f.S3.PathStyle},
+		{"s3.leave", &f.S3.Leave},
 		{"backup.to", &f.Backup.To},
 		{"backup.every", &f.Backup.Every},
 		{"backup.keep_last", &f.Backup.KeepLast},
@@ -57,9 +59,9 @@ func variable(key string) string {
 	return "OVEN_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// foreign are OVEN_ variables that are no settings: the file's own, and one that the project's tests read.
+// foreign are OVEN_ variables that are no settings: the file's own, and those that the project's tests read.
 func foreign(name string) bool {
-	return name == "OVEN_CONFIG" || name == "OVEN_TEST_PEERS"
+	return name == "OVEN_CONFIG" || name == "OVEN_TEST_PEERS" || name == "OVEN_TEST_OPENSEARCH_URL"
 }
 
 // Load reads the settings from a file and from the environment (a list of "NAME=value", as os.Environ gives it). An

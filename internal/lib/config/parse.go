@@ -84,6 +84,12 @@ func (f *file) parse(systemZone string) (*Config, error) {
 	check("redis_url", err)
 	c.SearchURL, err = serverURL(f.SearchURL.trim(), "http", "https")
 	check("search_url", err)
+	switch scope := f.SearchScope.or("global"); scope {
+	case "local", "global":
+		c.SearchLocal = scope == "local"
+	default:
+		check("search_scope", errors.New("local or global is needed"))
+	}
 	f.S3.parse(&c.S3, check)
 	f.Backup.parse(&c.Backup, check)
 	if strings.HasPrefix(c.Backup.To, "s3://") && c.S3.Endpoint == "" {
@@ -114,6 +120,10 @@ func (f *s3) parse(c *S3, check func(string, error)) {
 	c.PathStyle, err = strconv.ParseBool(f.PathStyle.or("false"))
 	if err != nil {
 		check("s3.path_style", errors.New("true or false is needed"))
+	}
+	c.Leave, err = strconv.ParseBool(f.Leave.or("false"))
+	if err != nil {
+		check("s3.leave", errors.New("true or false is needed"))
 	}
 }
 

@@ -31,7 +31,8 @@ const MinVersion = 150000
 // DB is a pool of connections to one database.
 type DB struct {
 	*pgxpool.Pool
-	dsn string
+	dsn   string
+	count *counter
 }
 
 // Options bound a pool.
@@ -64,6 +65,8 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 	// Less than a statement may wait for a lock: a process that is frozen in the
 	// middle of a transaction must not fail what others do meanwhile.
 	rt["idle_in_transaction_session_timeout"] = "15000"
+	count := &counter{}
+	cfg.ConnConfig.Tracer = count
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -77,7 +80,7 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("the database is PostgreSQL %d; Oven needs 15 or newer", version/10000)
 	}
-	return &DB{Pool: pool, dsn: dsn}, nil
+	return &DB{Pool: pool, dsn: dsn, count: count}, nil
 }
 
 // DSN is the address the pool was opened with. It holds the password.
@@ -179,6 +182,16 @@ func Violated(err error) string {
 	return ""
 }
 
+// Unreferenced names the foreign key that err (23503) reports, "" for any other
+// error.
+func Unreferenced(err error) string {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.Code == "23503" {
+		return pe.ConstraintName
+	}
+	return ""
+}
+
 // NoRows tells whether err says that a single-row query found none.
 func NoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
@@ -195,6 +208,11 @@ const (
 	LockBackup                     // second int: 0; one backup at a time
 	LockDoctor                     // second int: 0; one repair at a time
 	LockFence                      // second int: hash of a key under repair
+	LockSearch                     // second int: 0; one process writes the search cluster
+	LockMove                       // second int: 0; one process moves files to another store
+	LockChart                      // second int: 0; one transaction at a time adds to charts
+	LockCarry                      // second int: 0 taking archives of emoji in, 1 writing them; one at a time
+	LockEvict                      // second int: 0; one process gives up kept pictures
 )
 
 // Lock is a session-level advisory lock, on a connection of its own.

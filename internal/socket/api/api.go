@@ -145,6 +145,9 @@ func Admin(scope string) Option {
 // Policy requires a boolean role policy.
 func Policy(name string) Option { return func(m *Meta) { m.Policy = name } }
 
+// Upload makes the call a multipart one, with a file.
+func Upload(m *Meta) { m.File = true }
+
 // NotMoved refuses accounts that have moved.
 func NotMoved(m *Meta) { m.NotMoved = true }
 

@@ -62,6 +62,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && e.Meta.CacheSec > 0 && !token {
 		h.Set("Cache-Control", "public, max-age="+strconv.Itoa(e.Meta.CacheSec))
 	}
+	if p, ok := res.(prepared); ok {
+		p.answer(w, r)
+		return
+	}
 	Answer(w, res)
 }
 
@@ -93,6 +97,9 @@ func (s *Server) serve(e *Endpoint, w http.ResponseWriter, r *http.Request) (res
 	}
 	if err := s.permit(r.Context(), e, c); err != nil {
 		return nil, tok != "", err
+	}
+	if e.Meta.File && file == nil {
+		return nil, tok != "", errNoFile()
 	}
 	if at, why := e.Params.check(values, "#"); at != "" {
 		return nil, tok != "", InvalidParam(at, why)
@@ -184,7 +191,7 @@ func (s *Server) read(e *Endpoint, w http.ResponseWriter, r *http.Request) ([]by
 		body, err := json.Marshal(values)
 		return body, values, nil, err
 	}
-	if e.Meta.File {
+	if e.Meta.File && strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		return s.readMultipart(e, w, r)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -259,16 +266,12 @@ func Answer(w http.ResponseWriter, res any) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(res); err != nil {
+	body, err := encode(res)
+	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
-	_, _ = w.Write(buf.Bytes())
+	send(w, body)
 }
 
 func isNil(v any) bool {

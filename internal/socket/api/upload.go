@@ -8,6 +8,10 @@ import (
 	"os"
 )
 
+func errNoFile() *Error {
+	return InvalidParam("#/required", "must have required property 'file'")
+}
+
 // tempFile is an upload in flight.
 type tempFile struct{ File }
 
@@ -52,7 +56,7 @@ func (s *Server) readMultipart(e *Endpoint, w http.ResponseWriter, r *http.Reque
 		}
 	}
 	if file == nil {
-		return nil, nil, nil, InvalidParam("#/required", "must have required property 'file'")
+		return nil, nil, nil, errNoFile()
 	}
 	values := e.Params.cast(fields)
 	body, err := json.Marshal(values)

@@ -177,6 +177,9 @@ func (d *dispatcher) finish(it *item, o outcome) {
 			d.enqueue(h)
 		}
 	}
+	if o.verdict != nothing && o.verdict != broken && o.verdict != aborted {
+		d.s.cfg.Sent(h.name, o.verdict == taken)
+	}
 	if h.lost || c.over {
 		return // another node's matter now, or nobody's
 	}

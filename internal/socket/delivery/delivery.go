@@ -112,6 +112,9 @@ type Config struct {
 	// Moved asks, after an inbox said that it does not exist, for the one that took
 	// its place; "" when none is known. nil: nobody knows.
 	Moved func(ctx context.Context, inbox string) string
+	// Sent is told of every request to a host that was made, and whether it took the
+	// activity. It must return at once. nil: nobody is.
+	Sent func(host string, taken bool)
 
 	Slots      int           // requests at a time; 0: 2048
 	BulkRate   float64       // bulk requests a second and host; 0: 10, negative: no limit
@@ -176,6 +179,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Alive == nil {
 		cfg.Alive = func(context.Context, string) bool { return true }
+	}
+	if cfg.Sent == nil {
+		cfg.Sent = func(string, bool) {}
 	}
 	if cfg.Moved == nil {
 		cfg.Moved = func(context.Context, string) string { return "" }

@@ -145,7 +145,9 @@ func (d *dispatcher) may(h *host, k Class) bool {
 	if d.slow >= d.s.cfg.Slots*30/100 && (h.slow > 0 || now.Sub(h.lastOK) > time.Minute) {
 		return false // while so many do not answer, only who does; the next look at the slow ones wakes it
 	}
-	if h.isOpen() {
+	// Also who is dead, however seldom it was asked, is asked with one: with what
+	// is new at its side, that would be told before what was deleted.
+	if h.isOpen() || h.dead(now) {
 		if h.probing || h.flying > 0 || k == Bulk && h.hasLive() {
 			return false
 		}

@@ -276,6 +276,48 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// F37: a host that was away for long is told first what was deleted, also when so
+// few requests failed that its breaker is not open.
+func TestAwaySeldomAsked(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	f := newFleet()
+	down := atomic.Bool{}
+	f.answer = func(string, string, int) (delivery.Answer, error) {
+		if down.Load() {
+			return delivery.Answer{}, errDown
+		}
+		return delivery.Answer{Status: 202}, nil
+	}
+	f.wait = func(string) time.Duration { return 50 * time.Millisecond }
+	r := newRig(t, open(t, newDSN(t)), f, func(cfg *delivery.Config) {
+		c.set(cfg)
+		cfg.Backoff = time.Hour
+		cfg.Tombstone = func(_, _, object string) []byte { return []byte(object + " Delete") }
+	}).run(t)
+	for i := range 40 { // it is asked with many at once
+		r.send(t, message(fmt.Sprint("before", i), "Create", delivery.Fanout, "away.example"))
+	}
+	r.send(t, message("had", "Create", delivery.Fanout, "away.example"))
+	r.settle(t)
+	down.Store(true)
+	r.send(t, message("missed", "Create", delivery.Fanout, "away.example"))
+	wait(t, "it is away", func() bool { return r.state(t, "away.example").Fails > 0 })
+	r.send(t, message("had", "Delete", delivery.Fanout, "away.example"))
+	r.send(t, message("probe", "Like", delivery.Direct, "away.example"))
+	down.Store(false)
+	c.move(8 * 24 * time.Hour)
+	r.Heard("away.example")
+	wait(t, "all of it", func() bool {
+		got := counts(f.at(shared("away.example")))
+		return got["missed Create"] > 0 && got["had Delete"] > 0 && got["probe Like"] > 0
+	})
+	got := f.at(shared("away.example"))
+	if slices.Index(got, "missed Create") < slices.Index(got, "had Delete") {
+		t.Errorf("what is new came before what was deleted: %q", got)
+	}
+}
+
 // F36: when our own network is down nobody is taken for dead by it, and on its
 // return not all are asked at once.
 func TestOwnNetworkDown(t *testing.T) {

@@ -212,6 +212,7 @@ func (a *applier) still(ctx context.Context) error {
 	if pl.decided, err = decisions(ctx, tx); err != nil {
 		return Plain(err)
 	}
+	pl.twice = shared(report)
 	groups, err := pl.groups(ctx)
 	if err != nil {
 		return Plain(err)
@@ -374,7 +375,7 @@ func (a *applier) workOn(ctx context.Context, w Work) error {
 	}
 	for _, sql := range w.SQL {
 		switch {
-		case strings.HasPrefix(sql, "CREATE UNIQUE INDEX"):
+		case strings.HasPrefix(sql, "CREATE UNIQUE INDEX"), strings.HasPrefix(sql, "CREATE INDEX"):
 			if err := buildIndex(ctx, a.conn, w.Index, sql); err != nil {
 				return err
 			}
@@ -479,7 +480,12 @@ func (a *applier) dropped(ctx context.Context, tx pgx.Tx, t *Table, ref Ref) (mo
 	return true, a.recount(ctx, tx)
 }
 
-const sqlQuiet = `SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '30min', true), set_config('oven_doctor.quiet', 'on', true)`
+// Of two transactions that wait for each other the one that looks first is ended:
+// that is to be the doctor's, which tries again, and not a client's. Who may not set
+// deadlock_timeout gives way before clients look, which is after a second.
+const sqlQuiet = `
+SELECT set_config('lock_timeout', '300ms', true), set_config('statement_timeout', '30min', true), set_config('oven_doctor.quiet', 'on', true),
+	CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN set_config('deadlock_timeout', '10ms', true) END`
 
 // tx runs one transaction, again when it was in somebody's way.
 func (a *applier) tx(ctx context.Context, f func(tx pgx.Tx) error) error {

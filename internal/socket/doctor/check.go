@@ -21,6 +21,8 @@ type Options struct {
 	Progress func(done, total int, what string)               // called from the checking goroutine; nil: silent
 	Skip     map[string]bool                                  // groups that are not run: "keys", …
 	More     func(context.Context, pgx.Tx) ([]Finding, error) // a group of the caller's own; nil: none
+	Files    Files                                            // the store that rows name files of; nil: not compared
+	Replicas []Replica                                        // compared with the database
 }
 
 // checker is one run over a database.
@@ -95,6 +97,16 @@ func Check(ctx context.Context, src Source, s *Schema, o Options) (*Report, erro
 		}
 		if err := c.group(ctx, report, g); err != nil {
 			return nil, err
+		}
+	}
+	if o.Files != nil {
+		if err := c.group(ctx, report, group{"files", c.files}); err != nil {
+			return nil, err
+		}
+	}
+	for _, rep := range o.Replicas {
+		if err := c.replica(ctx, report, rep); err != nil {
+			return nil, fmt.Errorf("compare %s: %w", rep.Name, Plain(err))
 		}
 	}
 	if o.More != nil {

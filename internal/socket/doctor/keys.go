@@ -57,6 +57,9 @@ func (c *checker) keys(_ context.Context, _ pgx.Tx, r *Report) error {
 			}
 		}
 	}
+	if err := c.fast(r); err != nil {
+		return err
+	}
 	for _, t := range c.schema.Tables {
 		for _, x := range c.cat.indexes[t.Name] {
 			switch {

@@ -330,12 +330,13 @@ func (m *merger) repointSome(ctx context.Context, tx pgx.Tx, ref pointer, p pair
 
 const sqlRelist = `
 WITH m AS (SELECT * FROM unnest($1::text[], $2::text[]) m(l, s)),
-o AS (SELECT t.ctid AS at, t.%[1]s AS old FROM %[2]s t WHERE t.%[1]s && %[3]s FOR UPDATE),
+o AS (SELECT t.ctid AS at, t.%[1]s AS old FROM %[2]s t WHERE t.%[1]s && %[3]s AND t.%[1]s <> '{}' FOR UPDATE),
 u AS (UPDATE %[2]s t SET %[1]s = (SELECT array_agg(d.x ORDER BY d.n) FROM (SELECT coalesce(m.s, e.x::text) AS x, min(e.n) AS n FROM unnest(o.old) WITH ORDINALITY e(x, n) LEFT JOIN m ON m.l = e.x::text GROUP BY 1) d)::%[4]s
 	FROM o WHERE t.ctid = o.at RETURNING %[5]s AS k, o.old::text AS old, t.%[1]s::text AS new)
 INSERT INTO doctor_archive.image (run, tbl, op, key, col, old, new) SELECT $3, %[6]s, 'set', k, %[7]s, old, new FROM u`
 
-// relist changes ids in arrays; their order stays, and each is there once.
+// relist changes ids in arrays; their order stays, and each is there once. That they
+// are not empty is said for indexes that leave out empty ones.
 func (m *merger) relist(ctx context.Context, tx pgx.Tx, ref pointer, p pairs) error {
 	kind := m.kind(ref.table, ref.column)
 	_, err := tx.Exec(ctx, fmt.Sprintf(sqlRelist, quote(ref.column), quote(ref.table), "$1::text[]::"+kind, kind, m.identity(ref.table), literal(ref.table), literal(ref.column)),
@@ -537,12 +538,28 @@ const sqlMerged = `
 INSERT INTO doctor_archive.merged (tbl, loser, survivor, run) SELECT $1, l, s, $4 FROM unnest($2::text[], $3::text[]) m(l, s)
 ON CONFLICT (tbl, loser) DO UPDATE SET survivor = excluded.survivor, run = excluded.run, merged_at = now()`
 
+const (
+	sqlRedirect   = `INSERT INTO %s (kind, old_id, new_id) SELECT $1, l, s FROM unnest($2::text[], $3::text[]) m(l, s) ON CONFLICT (kind, old_id) DO UPDATE SET new_id = excluded.new_id`
+	sqlRedirectOn = `UPDATE %s r SET new_id = m.s FROM unnest($2::text[], $3::text[]) m(l, s) WHERE r.kind = $1 AND r.new_id = m.l`
+	sqlUnredirect = `DELETE FROM %s r USING doctor_archive.merged m WHERE m.run = $1 AND r.kind = m.tbl AND r.old_id = m.loser`
+)
+
 // merged writes down what became of what, for links of old.
 func (m *merger) merged(ctx context.Context, tx pgx.Tx, table string, p pairs) error {
 	if m.address(table) == "ctid" {
 		return nil
 	}
-	_, err := tx.Exec(ctx, sqlMerged, table, p.losers, p.survivors, m.run)
+	if _, err := tx.Exec(ctx, sqlMerged, table, p.losers, p.survivors, m.run); err != nil {
+		return err
+	}
+	if !m.has(m.s.Redirects, "kind", "old_id", "new_id") {
+		return nil
+	}
+	to := quote(m.s.Redirects)
+	if _, err := tx.Exec(ctx, fmt.Sprintf(sqlRedirectOn, to), table, p.losers, p.survivors); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf(sqlRedirect, to), table, p.losers, p.survivors)
 	return err
 }
 

@@ -48,7 +48,7 @@ type Merge struct {
 
 // Work is something that is built, proved or cleared.
 type Work struct {
-	Kind  string   `json:"kind"` // key, reindex, drop-index, reference, prove, sequence, enum, collation
+	Kind  string   `json:"kind"` // key, index, reindex, drop-index, reference, prove, sequence, enum, collation
 	Where string   `json:"where"`
 	SQL   []string `json:"sql"`
 	Locks string   `json:"locks"`
@@ -122,10 +122,11 @@ func ReadPlan(b []byte) (*Plan, error) {
 // planner makes one plan, from one state of the database.
 type planner struct {
 	merger
-	tx   pgx.Tx
-	o    PlanOptions
-	plan *Plan
-	made map[string]bool // keys that have groups nobody has decided
+	tx    pgx.Tx
+	o     PlanOptions
+	plan  *Plan
+	made  map[string]bool // keys that have groups nobody has decided
+	twice map[string]bool // keys that rows share, by the check
 
 	become map[string]map[string]string // table → row → the one that it is merged into
 
@@ -161,6 +162,7 @@ func (pl *planner) make(ctx context.Context, report *Report) (err error) {
 	if pl.decided, err = decisions(ctx, pl.tx); err != nil {
 		return err
 	}
+	pl.twice = shared(report)
 	if pl.plan.Groups, err = pl.groups(ctx); err != nil {
 		return err
 	}
@@ -179,6 +181,17 @@ func (pl *planner) make(ctx context.Context, report *Report) (err error) {
 		return err
 	}
 	return pl.estimate(ctx)
+}
+
+// shared are the keys that a check found rows to share.
+func shared(r *Report) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range r.Findings {
+		if f.Code == "duplicate" {
+			out[f.Where] = true
+		}
+	}
+	return out
 }
 
 const sqlFingerprint = `
@@ -294,7 +307,7 @@ func (pl *planner) goesWith(t *Table, g Merge) bool {
 }
 
 const (
-	sqlAllGroups = `SELECT array_agg(%s ORDER BY t.%s), min(md5(t::text)) = max(md5(t::text)) FROM %s t WHERE %s GROUP BY %s HAVING count(*) > 1`
+	sqlAllGroups = `SELECT array_agg(%s ORDER BY t.%s), %s FROM %s t WHERE %s GROUP BY %s HAVING count(*) > 1`
 	sqlWhich     = `SELECT t.%s::text FROM %s t WHERE t.%s = ANY(%s) AND (%s)`
 	sqlColumnOf  = `SELECT t.%s::text, md5(t.%s::text) FROM %s t WHERE t.%s = ANY(%s) AND t.%s IS NOT NULL ORDER BY 1, 2`
 	sqlNames     = `SELECT t.%s::text, count(*) FROM %s t WHERE t.%s = ANY(%s) GROUP BY 1`
@@ -317,7 +330,7 @@ func (pl *planner) components(ctx context.Context, t *Table) ([]Merge, error) {
 	keys := map[string]map[string]bool{}
 	var twins []Merge
 	for _, k := range t.Keys {
-		if !pl.has(t.Name, k.Columns...) {
+		if !pl.twice[t.Name+"."+k.name()] || !pl.has(t.Name, k.Columns...) {
 			continue
 		}
 		p := k.parts()
@@ -327,7 +340,11 @@ func (pl *planner) components(ctx context.Context, t *Table) ([]Merge, error) {
 		if at == "ctid" {
 			name = k.mark()
 		}
-		err := each(ctx, pl.tx, fmt.Sprintf(sqlAllGroups, name, quote(at), quote(t.Name), p.where, p.by), []any{&ids, &same}, func() {
+		alike := "false"
+		if at == "ctid" || single {
+			alike = "min(md5(t::text)) = max(md5(t::text))"
+		}
+		err := each(ctx, pl.tx, fmt.Sprintf(sqlAllGroups, name, quote(at), alike, quote(t.Name), p.where, p.by), []any{&ids, &same}, func() {
 			if at == "ctid" || single {
 				g := Merge{Table: t.Name, Keys: []string{k.name()}, IDs: []string{ids[0]}, Survivor: ids[0], Same: true, Reason: fmt.Sprintf("%d rows alike in everything: one stays", len(ids))}
 				if !same {

@@ -18,6 +18,8 @@ type Schema struct {
 	First      string   // the migration that every database has run
 	Must       []string // table.column without which it is another database
 	Host       string   // the statement that tells the server's own host
+	Redirects  string   // table (kind, old_id, new_id) that is told what became part of what; "": none
+	Newest     int64    // number of the migration that the manifest is of; 0: its plain indexes are not compared
 	Names      string   // how indexes are called: typeorm, or manifest for this program's own
 	byName     map[string]*Table
 }
@@ -31,7 +33,21 @@ type Table struct {
 	Copies  []Copy
 	Counts  []Count
 	Rules   []Rule
+	Indexed []Indexed
+	Stored  []Stored
 	Merging Merging
+}
+
+// Stored is an expression that names a file in the store.
+type Stored struct {
+	Key, Where string
+	Erased     bool // the file may be gone already
+}
+
+// Indexed is a column by which rows are looked for.
+type Indexed struct {
+	Name   string
+	Method string // btree, gin
 }
 
 // Key is a set of columns that identifies a row.
@@ -86,6 +102,9 @@ type Enum struct {
 //	columns A B … | columns *     all columns it is known to have; * = not compared
 //	key A B [nulls] [guarded] [beside C] [where CONDITION]     unique
 //	want A B [nulls] [beside C]   unique by its meaning, without an index
+//	index A B … | gin A B …       rows are looked for by each of these, so an index leads with it
+//	stored KEY [where CONDITION]  the expression KEY on t names a file in the store
+//	erased KEY                    the same, of a file that may be gone already
 //	ref A TABLE.B [until NAME | null]   a foreign key; until a migration whose name begins so; null: it sets NULL
 //	soft A TABLE.B                a reference without one
 //	array A TABLE.B               many of them in a column
@@ -96,7 +115,7 @@ type Enum struct {
 // what merges rows (see mergeWord)
 //
 // and, for the whole: enum NAME A B …, known TABLE …, migrations TABLE.COLUMN,
-// first NAME, must TABLE.COLUMN …, host STATEMENT, names typeorm|manifest. Lines with # are remarks. {host}
+// first NAME, must TABLE.COLUMN …, host STATEMENT, names typeorm|manifest, redirects TABLE. Lines with # are remarks. {host}
 // stands for what the last of these tells.
 func ParseSchema(text string) (*Schema, error) {
 	s := &Schema{byName: map[string]*Table{}}
@@ -144,6 +163,16 @@ func (s *Schema) line(at **Table, line string) error {
 		}
 	case "key", "want":
 		t.Keys = append(t.Keys, parseKey(rest, word == "want"))
+	case "stored", "erased":
+		key, where, ok := strings.Cut(rest, " where ")
+		if !ok {
+			where = "true"
+		}
+		t.Stored = append(t.Stored, Stored{key, where, word == "erased"})
+	case "index", "gin":
+		for _, name := range f {
+			t.Indexed = append(t.Indexed, Indexed{name, map[string]string{"index": "btree", "gin": "gin"}[word]})
+		}
 	case "ref", "soft", "array":
 		if err := need(2); err != nil {
 			return err
@@ -188,6 +217,8 @@ func (s *Schema) line(at **Table, line string) error {
 		s.Must = f
 	case "host":
 		s.Host = rest
+	case "redirects":
+		s.Redirects = rest
 	case "names":
 		s.Names = rest
 	default:

@@ -117,6 +117,11 @@ func (a *applier) undo(ctx context.Context, out *Undone, progress func(done, tot
 			progress(int(out.Restored), int(out.Restored)+len(list), "undo")
 		}
 	}
+	if a.has(a.s.Redirects, "old_id") {
+		if _, err := a.conn.Exec(ctx, fmt.Sprintf(sqlUnredirect, quote(a.s.Redirects)), a.run); err != nil {
+			return err
+		}
+	}
 	if _, err := a.conn.Exec(ctx, sqlUnmerged, a.run); err != nil {
 		return err
 	}

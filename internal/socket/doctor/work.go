@@ -38,7 +38,15 @@ func (pl *planner) work(ctx context.Context, report *Report) error {
 			case f.Code == "index-invalid":
 				build = append(build, pl.reindex(f))
 			default:
-				left(f, "it is not known how it was made")
+				if w, ok := plainIndex(f); ok {
+					build = append(build, w)
+				} else {
+					left(f, "it is not known how it was made")
+				}
+			}
+		case "index-slow":
+			if w, ok := plainIndex(f); ok {
+				build = append(build, w)
 			}
 		case "index-leftover":
 			build = append(build, Work{Kind: "drop-index", Where: f.Where, SQL: []string{f.Repair}, Locks: locksBuild})

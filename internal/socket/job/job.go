@@ -40,6 +40,14 @@ func Work[A Args](f func(ctx context.Context, args A) error) Worker {
 	}}
 }
 
+// Few is Work for what is given up after a number of tries.
+func Few[A Args](tries int, f func(ctx context.Context, args A) error) Worker {
+	var zero A
+	return Worker{kind: zero.Kind(), add: func(ws *river.Workers) {
+		river.AddWorker(ws, &worker[A]{f: f, tries: tries})
+	}}
+}
+
 // Every makes a worker that runs once per interval, on one node.
 func Every[A Args](interval time.Duration, args A, f func(ctx context.Context) error) Worker {
 	w := Work(func(ctx context.Context, _ A) error { return f(ctx) })
@@ -55,13 +63,9 @@ func Every[A Args](interval time.Duration, args A, f func(ctx context.Context) e
 // lowest is the priority of work that may wait for all other.
 const lowest = 4
 
-// Long is Every for work that may take hours, at the lowest priority. A run does not
-// wait for the one before: f must see for itself that it is alone.
-func Long[A Args](interval time.Duration, args A, f func(ctx context.Context) error) Worker {
+// Low is Every for work that may wait for all other.
+func Low[A Args](interval time.Duration, args A, f func(ctx context.Context) error) Worker {
 	w := Every(interval, args, f)
-	w.add = func(ws *river.Workers) {
-		river.AddWorker(ws, &worker[A]{f: func(ctx context.Context, _ A) error { return f(ctx) }, timeout: -1})
-	}
 	w.periodic = river.NewPeriodicJob(river.PeriodicInterval(interval),
 		func() (river.JobArgs, *river.InsertOpts) {
 			return args, &river.InsertOpts{MaxAttempts: 1, Priority: lowest, UniqueOpts: river.UniqueOpts{ByPeriod: interval}}
@@ -70,15 +74,32 @@ func Long[A Args](interval time.Duration, args A, f func(ctx context.Context) er
 	return w
 }
 
+// Long is Low for work that may take hours. A run does not wait for the one before:
+// f must see for itself that it is alone.
+func Long[A Args](interval time.Duration, args A, f func(ctx context.Context) error) Worker {
+	w := Low(interval, args, f)
+	w.add = func(ws *river.Workers) {
+		river.AddWorker(ws, &worker[A]{f: func(ctx context.Context, _ A) error { return f(ctx) }, timeout: -1})
+	}
+	return w
+}
+
 type worker[A Args] struct {
 	river.WorkerDefaults[A]
 	f       func(ctx context.Context, args A) error
 	timeout time.Duration // 0: the queue's; -1: none
+	tries   int           // 0: the queue's
 }
 
 func (w *worker[A]) Timeout(*river.Job[A]) time.Duration { return w.timeout }
 
-func (w *worker[A]) Work(ctx context.Context, j *river.Job[A]) error { return w.f(ctx, j.Args) }
+func (w *worker[A]) Work(ctx context.Context, j *river.Job[A]) error {
+	err := w.f(ctx, j.Args)
+	if err != nil && w.tries > 0 && j.Attempt >= w.tries {
+		return river.JobCancel(err)
+	}
+	return err
+}
 
 // Cancel marks an error after which the job is never tried again.
 func Cancel(err error) error { return river.JobCancel(err) }

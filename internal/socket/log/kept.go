@@ -27,19 +27,19 @@ type Keeper interface {
 const keptRest = 25 * time.Millisecond
 
 const (
-	sqlOldest  = `SELECT coalesce(min(seq), 0) FROM change_log`
+	sqlReach   = `SELECT coalesce((SELECT min(seq) FROM change_log), 0), next_seq - 1 FROM log_head WHERE name = 'change'`
 	sqlKeep    = `INSERT INTO log_cursor (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, moved_at = now()`
 	sqlForgone = `DELETE FROM log_cursor WHERE name LIKE '%@%' AND moved_at < now() - interval '7 days'`
 )
 
 // startKept finds the place of a keeper. One that the log does not reach back to,
 // or that is ahead of it because the database is an older one, has lost its place.
-func (f *follower) startKept(ctx context.Context, head int64) error {
-	var oldest int64
-	if err := f.l.db.QueryRow(ctx, sqlOldest).Scan(&oldest); err != nil {
-		return fmt.Errorf("end of the change log: %w", err)
+func (f *follower) startKept(ctx context.Context) error {
+	at, ok := f.Keeper.Place() // before the head is read: others may move both meanwhile
+	var oldest, head int64
+	if err := f.l.db.QueryRow(ctx, sqlReach).Scan(&oldest, &head); err != nil {
+		return fmt.Errorf("reach of the change log: %w", err)
 	}
-	at, ok := f.Keeper.Place()
 	if !ok || at > head || at < head && at+1 < oldest || at < head && oldest == 0 {
 		f.l.log.Info("a store that follows the change log begins anew", "consumer", f.Name)
 		f.at = head

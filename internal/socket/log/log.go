@@ -123,15 +123,30 @@ func (l *Log) Append(ctx context.Context, tx *pg.Tx, kind, objectID, actorID str
 	return nil
 }
 
-const sqlStageAll = `INSERT INTO change_stage (kind, object_id, actor_id, data) SELECT $1, unnest($2::text[]), $3, $4`
+// Row is one of several changes of a kind.
+type Row struct {
+	ObjectID, ActorID string
+	Data              any
+}
 
-// AppendAll is Append of the same change of several objects.
-func (l *Log) AppendAll(ctx context.Context, tx *pg.Tx, kind string, objectIDs []string, actorID string, data any) error {
-	b, err := json.Marshal(data)
-	if err != nil {
-		return fmt.Errorf("append %s: %w", kind, err)
+const sqlStageRows = `
+INSERT INTO change_stage (kind, object_id, actor_id, data)
+SELECT $1, c.object, c.actor, c.data::jsonb FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY c (object, actor, data, i) ORDER BY c.i`
+
+// AppendRows is Append of several changes of a kind, in their order.
+func (l *Log) AppendRows(ctx context.Context, tx *pg.Tx, kind string, rows []Row) error {
+	if len(rows) == 0 {
+		return nil
 	}
-	if _, err := tx.Exec(ctx, sqlStageAll, kind, objectIDs, actorID, b); err != nil {
+	var objects, actors, data []string
+	for _, r := range rows {
+		b, err := json.Marshal(r.Data)
+		if err != nil {
+			return fmt.Errorf("append %s: %w", kind, err)
+		}
+		objects, actors, data = append(objects, r.ObjectID), append(actors, r.ActorID), append(data, string(b))
+	}
+	if _, err := tx.Exec(ctx, sqlStageRows, kind, objects, actors, data); err != nil {
 		return fmt.Errorf("append %s: %w", kind, err)
 	}
 	tx.AfterCommit(l.seq.Poke)
@@ -214,7 +229,7 @@ func (l *Log) Start(ctx context.Context) error {
 	for _, f := range l.consumers {
 		f.at = head
 		if f.Keeper != nil {
-			if err := f.startKept(ctx, head); err != nil {
+			if err := f.startKept(ctx); err != nil {
 				return err
 			}
 		}

@@ -4,10 +4,11 @@ import { explain, t } from './i18n.ts';
 import { forgetMutes, recallMutes, setMutes } from './mute.svelte.ts';
 import { onOtherTab, readAccount, writeAccount, type Account } from './session.ts';
 import { Stream } from './stream.ts';
-import type { Boot, Me, Note } from './types.ts';
+import type { Boot, DriveFile, Me, Note, NoteChannel } from './types.ts';
 
 export interface MenuItem { label: string; icon?: import('../icons.ts').IconName; danger?: boolean; checked?: boolean; hint?: string; act: () => void }
-export interface ComposeFor { reply?: Note; quote?: Note }
+/** channel is where a note goes that answers nothing; an answer stays where what it answers is. */
+export interface ComposeFor { reply?: Note; quote?: Note; channel?: NoteChannel | undefined }
 
 interface Shared {
 	account: Account | null;
@@ -19,13 +20,15 @@ interface Shared {
 	menu: { anchor: HTMLElement; items: MenuItem[] } | null;
 	ask: { text: string; yes: string; danger: boolean; answer: (yes: boolean) => void } | null;
 	compose: ComposeFor | null;
-	picker: { pick: (emoji: string) => void } | null;
+	/** note is what is reacted to. */
+	picker: { pick: (emoji: string) => void; note?: Note } | null;
+	drive: { pick: (files: DriveFile[]) => void; most: number } | null;
 	/** The account's token is being exchanged for another: nobody is to be signed out for that. */
 	renewing: boolean;
 }
 
 export const app: Shared = $state({
-	account: readAccount(), me: null, unread: 0, online: true, now: Date.now(), toast: '', menu: null, ask: null, compose: null, picker: null, renewing: false,
+	account: readAccount(), me: null, unread: 0, online: true, now: Date.now(), toast: '', menu: null, ask: null, compose: null, picker: null, drive: null, renewing: false,
 });
 
 export const boot: Boot = JSON.parse(document.getElementById('boot')?.textContent || '{}') as Boot;
@@ -48,6 +51,7 @@ export function start(): void {
 	useToken(app.account?.token ?? null);
 	setInterval(() => { app.now = Date.now(); }, 20_000);
 	onOtherTab(app.account, () => { if (!app.renewing) location.replace('/'); });
+	void tended();
 	if (!app.account) return;
 	writeAccount(app.account);
 	recallMutes(app.account.id);
@@ -110,7 +114,23 @@ export function enter(a: Account): void {
 export function leave(to = '/'): void {
 	writeAccount(null);
 	forgetMutes();
-	location.replace(to);
+	void silenced().finally(() => location.replace(to));
+}
+
+/** Whether this browser has a worker, or is to have one: it is told of notifications, or the client is installed as an app. */
+async function worked(): Promise<boolean> {
+	return 'serviceWorker' in navigator && (matchMedia('(display-mode: standalone)').matches || await navigator.serviceWorker.getRegistration() !== undefined);
+}
+
+async function tended(): Promise<void> {
+	if (await worked()) await (await import('./push.ts')).tend().catch(() => {}); // the next page tries again
+}
+
+/** Nobody is told here any more of what is an account's that has left; a network that is slow holds nobody back. */
+async function silenced(): Promise<void> {
+	if (!await worked()) return;
+	const off = import('./push.ts').then((m) => m.turnOff()).catch(() => {});
+	await Promise.race([off, new Promise((late) => { setTimeout(late, 3000); })]);
 }
 
 let fading: ReturnType<typeof setTimeout> | undefined;

@@ -9,3 +9,11 @@ export function length(seconds: number): string {
 export function count(n: number): string {
 	return new Intl.NumberFormat(language()).format(n);
 }
+
+/** A size, in the unit that says it: "12 MB". */
+export function bytes(n: number): string {
+	const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
+	let i = 0;
+	for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
+	return new Intl.NumberFormat(language(), { style: 'unit', unit: units[i]!, unitDisplay: 'short', maximumFractionDigits: n < 10 ? 1 : 0 }).format(n);
+}

@@ -1,5 +1,5 @@
 /** The address bar. Misskey's addresses, so that links of old keep working. */
-export type Page = 'timeline' | 'user' | 'note' | 'notifications' | 'settings' | 'admin' | 'signin' | 'signup' | 'forgot' | 'reset' | 'verify' | 'complete';
+export type Page = 'timeline' | 'user' | 'note' | 'notifications' | 'settings' | 'search' | 'admin' | 'emojis' | 'about' | 'drive' | 'channels' | 'channel' | 'channelNew' | 'channelEdit' | 'signin' | 'signup' | 'forgot' | 'reset' | 'verify' | 'complete';
 export interface Route { page: Page; arg: string; path: string }
 
 const table: [RegExp, Page][] = [
@@ -9,7 +9,15 @@ const table: [RegExp, Page][] = [
 	[/^\/notes\/([^/]+)$/, 'note'],
 	[/^\/my\/notifications$/, 'notifications'],
 	[/^\/settings(?:\/([a-z-]+))?$/, 'settings'],
+	[/^\/search$/, 'search'],
 	[/^\/admin$/, 'admin'],
+	[/^\/(?:admin\/emojis|custom-emojis-manager)$/, 'emojis'],
+	[/^\/my\/drive(?:\/folder\/([^/]+))?$/, 'drive'],
+	[/^\/channels$/, 'channels'],
+	[/^\/channels\/new$/, 'channelNew'],
+	[/^\/channels\/([^/]+)$/, 'channel'],
+	[/^\/channels\/([^/]+)\/edit$/, 'channelEdit'],
+	[/^\/about(?:\/(emojis|charts))?$/, 'about'],
 	[/^\/signin$/, 'signin'],
 	[/^\/signup$/, 'signup'],
 	[/^\/forgot$/, 'forgot'],
@@ -99,7 +107,7 @@ export function listen(): void {
 		if (a.hash && a.pathname === location.pathname) return;
 		if (!match(a.pathname)) return;
 		e.preventDefault();
-		go(a.pathname);
+		go(a.pathname + a.search);
 	});
 }
 

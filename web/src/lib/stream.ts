@@ -31,6 +31,7 @@ export class Stream {
 	#channels = new Map<string, Channel>();
 	#captured = new Map<string, number>();
 	#noteListeners = new Set<(id: string, type: string, body: unknown) => void>();
+	#broadcasts = new Set<Listener>();
 	#reconnected = new Set<() => void>();
 	#state = new Set<(up: boolean) => void>();
 	#tries = 0;
@@ -82,6 +83,12 @@ export class Stream {
 	onNote(f: (id: string, type: string, body: unknown) => void): () => void {
 		this.#noteListeners.add(f);
 		return () => this.#noteListeners.delete(f);
+	}
+
+	/** Calls back for what everybody who is connected is told. */
+	onBroadcast(f: Listener): () => void {
+		this.#broadcasts.add(f);
+		return () => this.#broadcasts.delete(f);
 	}
 
 	onReconnect(f: () => void): () => void {
@@ -170,6 +177,7 @@ export class Stream {
 		}
 		const b = m.body;
 		if (m.type === 'connected' && b?.id) this.#channels.get(b.id)?.ready?.();
+		if (m.type?.startsWith('emoji')) for (const f of this.#broadcasts) f(m.type, b);
 		if (!b?.id || !b.type) return;
 		if (m.type === 'channel') this.#channels.get(b.id)?.listener(b.type, b.body);
 		else if (m.type === 'noteUpdated') for (const f of this.#noteListeners) f(b.id, b.type, b.body);

@@ -10,10 +10,15 @@ import type { Note } from './types.ts';
 export const kinds = ['home', 'local', 'social', 'global'] as const;
 export type Kind = (typeof kinds)[number];
 
-const endpoint: Record<Kind, string> = {
-	home: 'notes/timeline', local: 'notes/local-timeline', social: 'notes/hybrid-timeline', global: 'notes/global-timeline',
+/** Where the notes of a list come from: pages by an endpoint, live ones by a channel of the stream. */
+interface Source { endpoint: string; channel: string; params: Record<string, unknown> }
+
+const sources: Record<Kind, Source> = {
+	home: { endpoint: 'notes/timeline', channel: 'homeTimeline', params: {} },
+	local: { endpoint: 'notes/local-timeline', channel: 'localTimeline', params: {} },
+	social: { endpoint: 'notes/hybrid-timeline', channel: 'hybridTimeline', params: {} },
+	global: { endpoint: 'notes/global-timeline', channel: 'globalTimeline', params: {} },
 };
-const channel: Record<Kind, string> = { home: 'homeTimeline', local: 'localTimeline', social: 'hybridTimeline', global: 'globalTimeline' };
 
 export class Timeline {
 	rows: Row<Note>[] = $state.raw([]);
@@ -31,13 +36,20 @@ export class Timeline {
 	/** What is written now is heard. */
 	#hears = false;
 
-	constructor(readonly kind: Kind) {}
+	#ends: (() => void)[] = [];
+
+	constructor(private readonly source: Source) {}
+
+	/** Hears no more of what is written. */
+	stop(): void {
+		for (const end of this.#ends) end();
+	}
 
 	/** Fetches the first page and listens; nothing the second time. */
 	start(): void {
 		if (this.#started) return;
 		this.#started = true;
-		stream().channel(channel[this.kind], (type, body) => {
+		this.#ends.push(stream().channel(this.source.channel, (type, body) => {
 			if (type !== 'note') return;
 			const n = adopt(body as Note);
 			if (this.#hidden(n)) return;
@@ -46,16 +58,14 @@ export class Timeline {
 			if (mine) this.#feed.show();
 			this.#feed.arrive(n, mine || this.#free());
 			this.#update(true);
-		}, {}, () => {
+		}, this.source.params, () => {
 			this.#hears = true;
 			void this.#catchUp();
-		});
-		stream().onState((up) => { if (!up) this.#hears = false; });
-		onGone((id) => {
+		}), stream().onState((up) => { if (!up) this.#hears = false; }), onGone((id) => {
 			for (const r of this.#feed.rows) if (!('gap' in r) && r.renoteId === id && r.text === null) this.#feed.remove(r.id);
 			this.#feed.remove(id);
 			this.#update(false);
-		});
+		}));
 		void this.first();
 	}
 
@@ -140,7 +150,7 @@ export class Timeline {
 	}
 
 	async #page(params: Record<string, unknown>): Promise<Note[]> {
-		const page = await api<Note[]>(endpoint[this.kind], { limit: pageSize, ...params });
+		const page = await api<Note[]>(this.source.endpoint, { ...this.source.params, limit: pageSize, ...params });
 		return page.map(adopt);
 	}
 
@@ -151,10 +161,26 @@ export class Timeline {
 	}
 }
 
-const all = new Map<Kind, Timeline>();
+const all = new Map<string, Timeline>();
 
 export function timeline(kind: Kind): Timeline {
 	let t = all.get(kind);
-	if (!t) all.set(kind, t = new Timeline(kind));
+	if (!t) all.set(kind, t = new Timeline(sources[kind]));
+	return t;
+}
+
+/** How many channels' notes are kept, and heard of. */
+const channelsKept = 3;
+
+/** The notes of a channel; those of the channel that was looked at longest ago are let go. */
+export function channelTimeline(channelId: string): Timeline {
+	const key = `channel:${channelId}`;
+	const t = all.get(key) ?? new Timeline({ endpoint: 'channels/timeline', channel: 'channel', params: { channelId } });
+	all.delete(key);
+	all.set(key, t);
+	for (const old of [...all.keys()].filter((k) => k.startsWith('channel:')).slice(0, -channelsKept)) {
+		all.get(old)!.stop();
+		all.delete(old);
+	}
 	return t;
 }

@@ -44,6 +44,8 @@ export interface User extends UserLite {
 export interface Me extends User {
 	isModerator: boolean;
 	isAdmin: boolean;
+	avatarId: string | null;
+	bannerId: string | null;
 	unreadNotificationsCount: number;
 	hasUnreadMentions: boolean;
 	hasPendingReceivedFollowRequest: boolean;
@@ -76,7 +78,8 @@ export interface Me extends User {
 	securityKeysList?: { id: string; name: string; lastUsed: string }[];
 	email?: string | null;
 	emailVerified?: boolean;
-	policies: { avatarDecorationLimit: number; wordMuteLimit: number };
+	policies: { avatarDecorationLimit: number; wordMuteLimit: number; canSearchNotes: boolean; canManageCustomEmojis: boolean; canCreateChannel: boolean; canUseTranslator?: boolean };
+	roles?: { id: string; name: string }[];
 }
 
 export type ListVisibility = 'public' | 'followers' | 'private';
@@ -124,6 +127,33 @@ export interface Note {
 	url?: string | null;
 	uri?: string | null;
 	isHidden?: boolean;
+	/** Only notes of channels have one. */
+	channelId?: string;
+	channel?: NoteChannel;
+	/** Which reactions its author wants. */
+	reactionAcceptance?: string | null;
+}
+
+/** What a note tells of its channel. */
+export interface NoteChannel { id: string; name: string; color: string; allowRenoteToExternal?: boolean; userId?: string | null }
+
+export interface Channel extends NoteChannel {
+	createdAt: string;
+	lastNotedAt: string | null;
+	description: string | null;
+	bannerUrl: string | null;
+	bannerId: string | null;
+	pinnedNoteIds: string[];
+	isArchived: boolean;
+	usersCount: number;
+	notesCount: number;
+	isSensitive: boolean;
+	allowRenoteToExternal: boolean;
+	userId: string | null;
+	isFollowing?: boolean;
+	isFavorited?: boolean;
+	isMuting?: boolean;
+	pinnedNotes?: Note[];
 }
 
 export interface Notification {
@@ -142,6 +172,10 @@ export interface CustomEmoji {
 	aliases: string[];
 	category: string | null;
 	url: string;
+	isSensitive?: boolean;
+	localOnly?: boolean;
+	/** Whose holders alone may react with it; nobody's: everybody may. */
+	roleIdsThatCanBeUsedThisEmojiAsReaction?: string[];
 }
 
 /** What the server's page tells the client, so that nothing has to be asked first. */
@@ -159,6 +193,12 @@ export interface Boot {
 	/** The server can write to those who forgot their password. */
 	sendsMail: boolean;
 	rules: string[];
+	/** Links are shown with what is behind them. */
+	previews?: boolean;
+	/** Somebody is there to translate. */
+	translates?: boolean;
+	/** The key by which push services know the server; "" where it tells no browsers. */
+	push: string;
 }
 
 /** Whether a note only passes another one on. */

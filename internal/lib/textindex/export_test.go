@@ -1,0 +1,4 @@
+package textindex
+
+// Checksum is what a manifest begins with.
+var Checksum = checksum
