@@ -20,7 +20,8 @@ type doctorPlanCmd struct {
 	patient
 	Out     string `required:"" help:"Where to write the plan." placeholder:"FILE"`
 	Offline bool   `help:"Ask no other server which of two accounts is alive."`
-	Fence   bool   `help:"Keep new duplicates out from now on, until the plan is applied. This alone writes to the database."`
+	Fence   bool   `xor:"fence" help:"Keep new duplicates out from now on, until the plan is applied. This writes to the database."`
+	Unfence bool   `xor:"fence" help:"Take away first what --fence has put up for a plan that is not going to be applied."`
 }
 
 // Run implements oven doctor plan.
@@ -42,6 +43,11 @@ func (d doctorPlanCmd) Run(ctx context.Context, c *cli) error {
 		client := remote.New(cfg, nil, nil)
 		defer client.Close()
 		f = client
+	}
+	if d.Unfence {
+		if err := mechanism.Unfence(ctx, conn); err != nil {
+			return err
+		}
 	}
 	if d.Fence {
 		if err := doctor.Fence(ctx, conn, d.options()); err != nil {

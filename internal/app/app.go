@@ -353,7 +353,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Limits: a.API.Limits, Client: a.API.ClientIP, Slog: o.Log, Now: a.clock.Now})
 	a.Translations = translate.New(translate.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Notes: a.Notes, Web: a.Web.Transport(), Own: own, Slog: o.Log, Now: a.clock.Now})
 	a.Hashtags = hashtag.New(o.DB, a.Meta, a.Users, a.clock.Now)
-	a.Search = search.New(search.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Notes: a.Notes, IDs: ids, Zone: o.Zone, Slog: o.Log,
+	a.Search = search.New(search.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Notes: a.Notes, Channels: a.Channels, IDs: ids, Zone: o.Zone, Slog: o.Log,
 		Home: o.Search, Old: o.SearchOld, Local: o.SearchLocal, Serves: o.Search != nil})
 	a.Notifications = notification.New(o.DB, ids, a.Users, a.Notes, a.Drafts, a.Roles, a.Log, a.Hub)
 	a.Push = push.New(push.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Notifications: a.Notifications, Queue: a.Jobs, Door: a.Remote.Transport(), Now: a.clock.Now})

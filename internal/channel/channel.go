@@ -148,6 +148,22 @@ func (s *Service) ByIDs(ctx context.Context, q pg.Q, ids []string) (map[string]*
 	return out, nil
 }
 
+const sqlNamed = `SELECT id FROM channel WHERE lower(name) = lower($1) OR id = $1 ORDER BY id LIMIT 50`
+
+// Named gives the ids of the channels of a name, whose case does not count, and of
+// the channel whose id it is. Names are not unique; of very many the oldest 50.
+func (s *Service) Named(ctx context.Context, q pg.Q, name string) ([]string, error) {
+	rows, err := q.Query(ctx, sqlNamed, name)
+	if err != nil {
+		return nil, fmt.Errorf("channels: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("channels: %w", err)
+	}
+	return ids, nil
+}
+
 // ByID reads a channel; ErrNotFound.
 func (s *Service) ByID(ctx context.Context, q pg.Q, channelID string) (*Channel, error) {
 	list, err := s.ByIDs(ctx, q, []string{channelID})

@@ -58,7 +58,7 @@ func (s *Service) parse(text string, host, userID, channelID *string) Query {
 	for _, f := range []struct {
 		kind  Kind
 		value *string
-	}{{Host, host}, {In, channelID}} {
+	}{{Host, host}, {inside, channelID}} {
 		if f.value != nil && *f.value != "" {
 			q = append(q, []Part{{Kind: f.kind, Text: *f.value}})
 		}
@@ -193,7 +193,8 @@ func (s *Service) chips(ctx context.Context, viewer string, q Query) []chip {
 			named := p
 			c := chip{Clause: i, Kind: kinds[p.Kind], Text: p.Text, Not: p.Not, Known: true}
 			if err := s.name(ctx, viewer, &named); err == nil {
-				c.Known = named.ID != nobody
+				_, names := naming[named.Kind]
+				c.Known = !names || len(named.IDs) > 0
 			}
 			if p.Kind == Before || p.Kind == After {
 				at := p.At.UTC().Format(time.RFC3339)

@@ -106,7 +106,7 @@ func (s *Service) look(ctx context.Context, p *plan, ids []string) (map[string]b
 	var w pg.Where
 	w.And("n.id = ANY(?)", ids)
 	w.And("NOT n.is_pure_renote")
-	if p.query.inside() {
+	if p.query.inChannel() {
 		note.See(&w, p.viewer)
 	} else {
 		note.SeeElsewhere(&w, p.viewer)

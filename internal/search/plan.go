@@ -51,43 +51,48 @@ func (p *plan) sight() textindex.Expr {
 	return textindex.Or(textindex.Term(termFindable), textindex.Term(termAuthor+p.viewer), textindex.Term(termFor+p.viewer))
 }
 
-// nobody is the id of an account that is not known.
-const nobody = "?"
-
-// name puts ids in the place of names.
-func (s *Service) name(ctx context.Context, viewer string, p *Part) error {
-	switch {
-	case p.Kind == From || p.Kind == To:
-		id, err := s.account(ctx, viewer, p.Text)
-		p.ID = id
-		return err
-	case p.Kind == author:
-		p.Kind, p.ID = From, p.Text
-	case p.Kind == Is && p.Text == "mine":
-		p.Kind, p.ID = From, viewer
-		if viewer == "" {
-			p.ID = nobody
-		}
-	case p.Kind == Host:
-		p.ID = p.Text
-		if p.Text != "." {
-			host, err := ap.NormalizeHost(p.Text)
-			switch {
-			case err != nil:
-				p.ID = nobody
-			case host == s.Meta.Host:
-				p.ID = "."
-			default:
-				p.ID = host
-			}
-		}
-	default:
-		p.ID = p.Text
+// only is the list of an id; "" is none.
+func only(id string) []string {
+	if id == "" {
+		return nil
 	}
-	return nil
+	return []string{id}
 }
 
-// account finds the id of "me", a name or an address.
+// name puts ids in the place of names.
+func (s *Service) name(ctx context.Context, viewer string, p *Part) (err error) {
+	switch {
+	case p.Kind == From || p.Kind == To:
+		var id string
+		id, err = s.account(ctx, viewer, p.Text)
+		p.IDs = only(id)
+	case p.Kind == In:
+		p.IDs, err = s.Channels.Named(ctx, s.DB, p.Text)
+	case p.Kind == inside:
+		p.Kind, p.IDs = In, []string{p.Text}
+	case p.Kind == author:
+		p.Kind, p.IDs = From, []string{p.Text}
+	case p.Kind == Is && p.Text == "mine":
+		p.Kind, p.IDs = From, only(viewer)
+	case p.Kind == Host:
+		p.IDs = only(s.host(p.Text))
+	}
+	return err
+}
+
+// host is how the index names a server, a dot this one; "" for what is no name.
+func (s *Service) host(text string) string {
+	host, err := ap.NormalizeHost(text)
+	switch {
+	case text == ".", err == nil && host == s.Meta.Host:
+		return "."
+	case err != nil:
+		return ""
+	}
+	return host
+}
+
+// account finds the id of "me", a name or an address; "" for nobody.
 func (s *Service) account(ctx context.Context, viewer, text string) (string, error) {
 	if text == "me" && viewer != "" {
 		return viewer, nil
@@ -97,13 +102,13 @@ func (s *Service) account(ctx context.Context, viewer, text string) (string, err
 	if remote {
 		h, err := ap.NormalizeHost(at)
 		if err != nil {
-			return nobody, nil //nolint:nilerr // nobody has it
+			return "", nil //nolint:nilerr // nobody has it
 		}
 		host = &h
 	}
 	u, err := s.Users.ByAcct(ctx, s.DB, name, host)
 	if errors.Is(err, user.ErrNotFound) {
-		return nobody, nil
+		return "", nil
 	}
 	if err != nil {
 		return "", err
@@ -123,7 +128,11 @@ func (p Part) expr() textindex.Expr {
 	case Before, After:
 		return textindex.All()
 	default:
-		e = textindex.Term(p.mark())
+		var any []textindex.Expr
+		for _, mark := range p.marks() {
+			any = append(any, textindex.Term(mark))
+		}
+		e = textindex.Or(any...)
 	}
 	switch {
 	case !p.Not:
@@ -134,26 +143,27 @@ func (p Part) expr() textindex.Expr {
 	return textindex.All()
 }
 
-// mark is the term of a filter.
-func (p Part) mark() string {
+// marks are the terms of a filter, any of which will do.
+func (p Part) marks() []string {
+	var out []string
 	switch p.Kind {
 	case Tag:
-		return termTag + textindex.Normal(p.Text)
-	case From:
-		return termAuthor + p.ID
-	case To:
-		return termFor + p.ID
-	case In:
-		return termChannel + p.ID
+		return []string{termTag + textindex.Normal(p.Text)}
 	case Has:
-		return termHas + p.Text
+		return []string{termHas + p.Text}
 	case Is:
-		return termIs + p.Text
+		return []string{termIs + p.Text}
 	case Lang:
-		return termLang + strings.ToLower(p.Text)
+		return []string{termLang + strings.ToLower(p.Text)}
 	}
-	return termHost + p.ID
+	for _, id := range p.IDs {
+		out = append(out, naming[p.Kind]+id)
+	}
+	return out
 }
+
+// naming are the terms that begin so, and go on with an id.
+var naming = map[Kind]string{From: termAuthor, To: termFor, In: termChannel, Host: termHost}
 
 // bound turns a moment into a bound of ids.
 func (s *Service) bound(q *textindex.Query, p Part) bool {
@@ -200,5 +210,5 @@ func (s *Service) fulfils(p Part, n *row, marks []string) bool {
 	case After:
 		return n.ID >= s.IDs.Method().Before(p.At)
 	}
-	return slices.Contains(marks, p.mark())
+	return slices.ContainsFunc(p.marks(), func(mark string) bool { return slices.Contains(marks, mark) })
 }

@@ -25,7 +25,7 @@ const (
 	Tag                // has the hashtag
 	From               // was written by the account
 	To                 // answers or addresses the account
-	In                 // is in the channel
+	In                 // is in a channel of the name
 	Has                // has files, files of a kind, a poll …
 	Is                 // is a reply, a renote with text …
 	Lang               // is written in the script of a language
@@ -33,6 +33,7 @@ const (
 	Before             // was written before the moment
 	After              // was written at or after it
 	author             // was written by the account of this id; nobody types it
+	inside             // is in the channel of this id; nobody types it
 )
 
 // Part is one condition.
@@ -40,16 +41,16 @@ type Part struct {
 	Kind Kind
 	Text string    // as typed, without quotes and sign; of filters the value
 	At   time.Time // of Before and After
-	ID   string    // of what Text names, once that is looked up
+	IDs  []string  // of what Text names, once that is looked up; none when nothing is called so
 	Not  bool
 }
 
 // Query is what is looked for: of every clause one part has to hold.
 type Query [][]Part
 
-// inside tells whether only what is in a channel is looked for: who looks there wants
-// to see it, also if its notes are muted elsewhere.
-func (q Query) inside() bool {
+// inChannel tells whether only what is in a channel is looked for: who looks there
+// wants to see it, also if its notes are muted elsewhere.
+func (q Query) inChannel() bool {
 	return slices.ContainsFunc(q, func(any []Part) bool { return len(any) == 1 && any[0].Kind == In && !any[0].Not })
 }
 
@@ -313,6 +314,6 @@ func (q Query) String() string {
 	return strings.Join(out, " ")
 }
 
-var kinds = map[Kind]string{Word: "word", Phrase: "phrase", Tag: "tag", From: "from", To: "to", In: "in", Has: "has", Is: "is", Lang: "lang", Host: "host", Before: "before", After: "after", author: "from"}
+var kinds = map[Kind]string{Word: "word", Phrase: "phrase", Tag: "tag", From: "from", To: "to", In: "in", Has: "has", Is: "is", Lang: "lang", Host: "host", Before: "before", After: "after", author: "from", inside: "in"}
 
 var names = map[Kind]string{Tag: "tag", From: "from", To: "to", In: "in", Has: "has", Is: "is", Lang: "lang", Host: "host", Before: "before", After: "after"}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"buttersc.one/oven/internal/channel"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/meta"
@@ -25,15 +26,16 @@ import (
 
 // Deps are what the slice stands on.
 type Deps struct {
-	DB    *pg.DB
-	Meta  *meta.Service
-	Roles *role.Service
-	Users *user.Service
-	Notes *note.Service
-	IDs   *id.Maker
-	Zone  *time.Location
-	Slog  *slog.Logger
-	Home  Place
+	DB       *pg.DB
+	Meta     *meta.Service
+	Roles    *role.Service
+	Users    *user.Service
+	Notes    *note.Service
+	Channels *channel.Service
+	IDs      *id.Maker
+	Zone     *time.Location
+	Slog     *slog.Logger
+	Home     Place
 	// Old is where an index was before, which is searched until the one in Home is whole;
 	// nil: nowhere.
 	Old   Place

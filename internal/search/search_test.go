@@ -104,6 +104,40 @@ func TestSearch(t *testing.T) {
 	guest.Fails(t, "oven/notes/search", m{}, 400, "INVALID_PARAM")
 }
 
+// Channels are found by their names, all that are called so, and by their id.
+func TestSearchInChannels(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t)
+	bob, guest := s.User(t, "bob"), s.Guest()
+	post := func(channel, text string) any {
+		t.Helper()
+		id := testsrv.Dig(bob.Post(t, "channels/create", m{"name": channel}), "id")
+		write(t, bob, m{"text": text, "channelId": id})
+		return id
+	}
+	club := post("Bread Club", "버터 없이")
+	post("bread club", "버터 조금")
+	cake := post("케이크", "버터 케이크")
+	write(t, bob, m{"text": "버터 좋아"})
+	s.Settle(t)
+	for query, want := range map[string][]string{
+		"in:케이크":                             {"버터 케이크"},
+		`in:"BREAD club"`:                    {"버터 조금", "버터 없이"},
+		fmt.Sprint("in:", cake):              {"버터 케이크"},
+		"in:nowhere":                         nil,
+		`in:케이크 OR in:"bread club"`:          {"버터 케이크", "버터 조금", "버터 없이"},
+		`버터 -in:케이크 -in:"bread club" -in:no`: {"버터 좋아"},
+	} {
+		finds(t, guest, m{"query": query}, want...)
+	}
+	finds(t, guest, m{"query": "버터", "channelId": club}, "버터 없이")
+	for query, known := range map[string]bool{"in:케이크": true, "in:nowhere": false, "from:bob": true, "from:nobody": false, "#x": true} {
+		if chip := testsrv.Dig(guest.Post(t, "oven/notes/search", m{"query": query}), "parts", 0); testsrv.Dig(chip, "known") != known {
+			t.Errorf("%s is shown as %v", query, chip)
+		}
+	}
+}
+
 // Nobody finds what he may not see, whatever the index has of it: neither for a moment
 // after it was deleted or narrowed, nor of those who block him, nor of those who do not
 // want to be found.

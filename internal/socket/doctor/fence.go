@@ -92,6 +92,16 @@ func (f fence) put(ctx context.Context, conn *pgx.Conn, constraint string) error
 	return shortly(ctx, conn, fmt.Sprintf(sqlFenceTrigger, name, literal(quote(f.table)), literal(name), strings.Join(cols, ", "), quote(f.table)))
 }
 
+// Unfence removes all fences of a database, for a plan that is not going to be applied.
+func Unfence(ctx context.Context, conn *pgx.Conn) error {
+	unlock, err := lockRepairs(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return Plain(takeAway(ctx, conn))
+}
+
 // takeAway removes all fences of a database.
 func takeAway(ctx context.Context, conn *pgx.Conn) error {
 	rows, err := conn.Query(ctx, sqlFenceTables)
