@@ -323,7 +323,7 @@ func (a *App) lend(l *late, ids *id.Maker) {
 	a.Users = user.New(user.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, News: a.News, Instances: a.Instances, Emojis: a.Emojis, Wardrobe: a.Decorations, Remote: a.Remote,
 		Delivery: a.Delivery, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now, Seen: func(userID string) { a.Stats.Seen(userID) }})
 	a.Auth = auth.New(auth.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, Box: o.Box, IDs: ids, Log: a.Log, Bus: a.Bus, Hub: a.Hub,
-		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits, Setup: o.SetupPassword})
+		Queue: a.Jobs, Mail: a.Mail, Door: a.Remote, Now: a.clock.Now, Limits: a.API.Limits, Setup: o.SetupPassword, Web: a.Web.Transport(), Own: a.Web.Own(), Slog: o.Log})
 	a.Relations = relation.New(o.DB, a.Meta, a.Users, a.Delivery, ids, a.Bus, a.Log, a.Hub, o.Log, a.clock.Now)
 	a.Drive = drive.New(drive.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Users: a.Users, IDs: ids, Files: o.Files, Engine: media.NewEngine(media.FindPrograms(), pictureWorkers),
 		Dir: o.TempDir, Door: a.Remote.Transport(), Queue: a.Jobs, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})

@@ -10,6 +10,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +50,9 @@ type Service struct {
 	door   *remote.Client
 	limits func() *api.Limiter
 	setup  string
+	web    http.RoundTripper
+	own    http.RoundTripper
+	slog   *slog.Logger
 	pairs  chan *httpsig.KeyPair
 	cache  tokenCache
 }
@@ -69,12 +74,15 @@ type Deps struct {
 	Now    func() time.Time
 	Limits func() *api.Limiter // the API's, which sign-up and sign-in use too
 	Setup  string              // the password for making the first account; "": anybody may
+	Web    http.RoundTripper   // guarded, to those who tell people from programs
+	Own    http.RoundTripper   // to a server for that which the operator has named
+	Slog   *slog.Logger
 }
 
 // New makes the service.
 func New(d Deps) *Service {
 	return &Service{db: d.DB, meta: d.Meta, roles: d.Roles, users: d.Users, box: d.Box, ids: d.IDs, log: d.Log, bus: d.Bus, hub: d.Hub,
-		queue: d.Queue, mail: d.Mail, door: d.Door, now: d.Now, limits: d.Limits, setup: d.Setup,
+		queue: d.Queue, mail: d.Mail, door: d.Door, now: d.Now, limits: d.Limits, setup: d.Setup, web: d.Web, own: d.Own, slog: d.Slog,
 		pairs: make(chan *httpsig.KeyPair, sparePairs), cache: tokenCache{m: map[[32]byte]cachedIdentity{}}}
 }
 

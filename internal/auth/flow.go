@@ -53,6 +53,7 @@ func (p *proof) hasKey() bool { return len(p.Credential) > 0 && string(p.Credent
 type signinReq struct {
 	Username string `json:"username" api:"required,min=1,max=128"`
 	proof
+	captchaReq
 }
 
 // flowRes is one step of signing in.
@@ -80,11 +81,22 @@ func (s *Service) apiSigninFlow(ctx context.Context, c *api.Call, req signinReq)
 		if f.enabled {
 			return &flowRes{Next: "password"}, nil
 		}
-		// No captcha is set up, so the client may show the password at once; it
-		// does when told that the captcha comes next.
+		// Where none is set up the client shows the password at once.
 		return &flowRes{Next: "captcha"}, nil
 	}
+	if err := s.checkSignin(ctx, u.ID, req); err != nil {
+		return nil, err
+	}
 	return s.enter(ctx, c.IP, u, req.proof)
+}
+
+// checkSignin asks for a captcha where nothing but a password is in the way.
+func (s *Service) checkSignin(ctx context.Context, userID string, req signinReq) error {
+	f, err := s.factors(ctx, userID)
+	if err != nil || f.enabled {
+		return err
+	}
+	return s.checkCaptcha(ctx, req.answers())
 }
 
 // enter takes one step into an account: what is shown is enough, or wrong, or
@@ -166,6 +178,9 @@ type signinRes struct {
 func (s *Service) apiSignin(ctx context.Context, c *api.Call, req signinReq) (any, error) {
 	u, err := s.candidate(ctx, c.IP, req.Username)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkSignin(ctx, u.ID, req); err != nil {
 		return nil, err
 	}
 	res, err := s.enter(ctx, c.IP, u, req.proof)

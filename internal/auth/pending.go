@@ -274,6 +274,9 @@ func (s *Service) waitingFlow(ctx context.Context, ip netip.Addr, req signinReq,
 	if req.Password == nil {
 		return &flowRes{Next: "captcha"}, nil
 	}
+	if err := s.checkCaptcha(ctx, req.answers()); err != nil {
+		return nil, err
+	}
 	if !s.meta.Test() {
 		if _, ok := s.limits().Take(addressKey(ip), addressTries, triesWithin, 0); !ok {
 			return nil, errTooOften

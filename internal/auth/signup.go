@@ -203,9 +203,10 @@ type Application struct {
 	Password   string
 	Host       *string // test mode only
 	Invitation string
-	Email      string // where this server asks for one
-	Reason     string // for the moderators, where they let people in
-	Lang       string // of the letters: a language, or an Accept-Language header
+	Email      string            // where this server asks for one
+	Reason     string            // for the moderators, where they let people in
+	Captchas   map[string]string // answers by who asked
+	Lang       string            // of the letters: a language, or an Accept-Language header
 }
 
 // Applied is what became of an application.
@@ -222,6 +223,7 @@ type signupReq struct {
 	Invitation *string `json:"invitationCode" api:"nullable,max=64"`
 	Email      *string `json:"emailAddress" api:"nullable,max=1024"`
 	Reason     *string `json:"reason" api:"nullable,max=1000"` // ours
+	captchaReq
 }
 
 // signupRes is the new account as it sees itself, with its token.
@@ -237,7 +239,7 @@ func (s *Service) apiSignup(ctx context.Context, c *api.Call, req signupReq) (*s
 		req.Host = nil
 	}
 	a, err := s.Apply(ctx, c.IP, Application{Username: req.Username, Password: req.Password, Host: req.Host, Invitation: deref(req.Invitation),
-		Email: deref(req.Email), Reason: deref(req.Reason), Lang: c.Header.Get("Accept-Language")})
+		Email: deref(req.Email), Reason: deref(req.Reason), Captchas: req.answers(), Lang: c.Header.Get("Accept-Language")})
 	if err != nil {
 		return nil, err
 	}
@@ -298,6 +300,11 @@ func (s *Service) Apply(ctx context.Context, ip netip.Addr, a Application) (*App
 	}
 	if first && s.setup != "" && a.Host == nil {
 		return nil, SignupError(ErrRegistration) // admin/accounts/create asks for the password
+	}
+	if !first {
+		if err := s.checkCaptcha(ctx, a.Captchas); err != nil {
+			return nil, err
+		}
 	}
 	set := s.meta.Get()
 	if a.Host == nil && !first && (set.EmailRequiredToSignup || set.ApprovalRequired) {

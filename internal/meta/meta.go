@@ -88,6 +88,7 @@ type Settings struct {
 	RetentionSettings
 	PreviewSettings
 	TranslatorSettings
+	CaptchaSettings
 }
 
 // ClientOptions are what visitors' clients show.

@@ -4,12 +4,19 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // Secrets are the settings that are sealed in the database and told to nobody.
-func Secrets() []string { return []string{"smtpPass", "deeplAuthKey", "libreTranslateKey"} }
+func Secrets() []string { return slices.Sorted(maps.Keys((&Settings{}).secrets())) }
+
+// secrets are where they stand.
+func (set *Settings) secrets() map[string]**string {
+	return map[string]**string{"smtpPass": &set.SMTPPass, "deeplAuthKey": &set.DeeplAuthKey, "libreTranslateKey": &set.LibreTranslateKey,
+		"hcaptchaSecretKey": &set.HcaptchaSecretKey, "mcaptchaSecretKey": &set.McaptchaSecretKey, "recaptchaSecretKey": &set.RecaptchaSecretKey, "turnstileSecretKey": &set.TurnstileSecretKey}
+}
 
 // secretContext binds a sealed setting to its place.
 func secretContext(key string) string { return "meta." + key }
@@ -44,7 +51,7 @@ func (s *Service) sealSecrets(changes []byte) ([]byte, error) {
 
 // openSecrets makes what was sealed readable in memory.
 func (s *Service) openSecrets(set *Settings) error {
-	for key, value := range map[string]**string{"smtpPass": &set.SMTPPass, "deeplAuthKey": &set.DeeplAuthKey, "libreTranslateKey": &set.LibreTranslateKey} {
+	for key, value := range set.secrets() {
 		if *value == nil {
 			continue
 		}

@@ -107,7 +107,7 @@ func (s *Service) Channels() []stream.Channel {
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return slices.Concat(s.reportEndpoints(), s.accountEndpoints(), s.settingsEndpoints(), []api.Endpoint{
+	return slices.Concat(s.reportEndpoints(), s.accountEndpoints(), s.settingsEndpoints(), s.captchaEndpoints(), []api.Endpoint{
 		api.Post("admin/show-moderation-logs", s.apiLogs, api.Admin("read:admin:show-moderation-log")),
 		api.Post("admin/suspend-user", s.apiSuspend, api.Moderator("write:admin:suspend-user"), api.Errors(errNobody, errRank)),
 		api.Post("admin/unsuspend-user", s.apiUnsuspend, api.Moderator("write:admin:unsuspend-user"), api.Errors(errNobody)),

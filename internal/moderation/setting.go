@@ -88,6 +88,21 @@ type offered struct {
 	LibreTranslateURL *string `json:"libreTranslateURL" api:"nullable,max=1024"` // ours, as in forks
 	LibreTranslateKey *string `json:"libreTranslateKey" api:"nullable,max=1024"` // ours, as in forks
 
+	EnableHcaptcha      bool    `json:"enableHcaptcha" api:"optional"`
+	HcaptchaSiteKey     *string `json:"hcaptchaSiteKey" api:"nullable,max=1024"`
+	HcaptchaSecretKey   *string `json:"hcaptchaSecretKey" api:"nullable,max=1024"`
+	EnableMcaptcha      bool    `json:"enableMcaptcha" api:"optional"`
+	McaptchaSiteKey     *string `json:"mcaptchaSiteKey" api:"nullable,max=1024"`
+	McaptchaSecretKey   *string `json:"mcaptchaSecretKey" api:"nullable,max=1024"`
+	McaptchaInstanceURL *string `json:"mcaptchaInstanceUrl" api:"nullable,max=1024"`
+	EnableRecaptcha     bool    `json:"enableRecaptcha" api:"optional"`
+	RecaptchaSiteKey    *string `json:"recaptchaSiteKey" api:"nullable,max=1024"`
+	RecaptchaSecretKey  *string `json:"recaptchaSecretKey" api:"nullable,max=1024"`
+	EnableTurnstile     bool    `json:"enableTurnstile" api:"optional"`
+	TurnstileSiteKey    *string `json:"turnstileSiteKey" api:"nullable,max=1024"`
+	TurnstileSecretKey  *string `json:"turnstileSecretKey" api:"nullable,max=1024"`
+	EnableTestcaptcha   bool    `json:"enableTestcaptcha" api:"optional"`
+
 	ClientOptions struct {
 		EntrancePageStyle        string `json:"entrancePageStyle" api:"enum=classic|simple"`
 		ShowTimelineForVisitor   bool   `json:"showTimelineForVisitor" api:"optional"`
@@ -162,6 +177,7 @@ var readers = map[string]func(value, is any) (any, error){
 	"urlPreviewSummaryProxyUrl": place,
 	"deeplFreeInstance":         place,
 	"libreTranslateURL":         place,
+	"mcaptchaInstanceUrl":       place,
 	"deeplAuthKey":              headerText,
 }
 

@@ -35,6 +35,10 @@ type adminMeta struct {
 	SMTPPass       *string        `json:"smtpPass"`
 	DeeplAuthKey   *string        `json:"deeplAuthKey"`
 	LibreKey       *string        `json:"libreTranslateKey"`
+	HcaptchaKey    *string        `json:"hcaptchaSecretKey"`
+	McaptchaKey    *string        `json:"mcaptchaSecretKey"`
+	RecaptchaKey   *string        `json:"recaptchaSecretKey"`
+	TurnstileKey   *string        `json:"turnstileSecretKey"`
 	Translates     bool           `json:"translatorAvailable"`
 	SummalyProxy   *string        `json:"summalyProxy"` // the older name of urlPreviewSummaryProxyUrl
 	URI            string         `json:"uri"`
@@ -47,20 +51,6 @@ type adminMeta struct {
 // missing are Misskey's settings of what this server does not have, or always
 // does, with what that comes to.
 type missing struct {
-	EnableHcaptcha          bool       `json:"enableHcaptcha"`
-	HcaptchaSiteKey         *string    `json:"hcaptchaSiteKey"`
-	HcaptchaSecretKey       *string    `json:"hcaptchaSecretKey"`
-	EnableMcaptcha          bool       `json:"enableMcaptcha"`
-	McaptchaSiteKey         *string    `json:"mcaptchaSiteKey"`
-	McaptchaSecretKey       *string    `json:"mcaptchaSecretKey"`
-	McaptchaInstanceURL     *string    `json:"mcaptchaInstanceUrl"`
-	EnableRecaptcha         bool       `json:"enableRecaptcha"`
-	RecaptchaSiteKey        *string    `json:"recaptchaSiteKey"`
-	RecaptchaSecretKey      *string    `json:"recaptchaSecretKey"`
-	EnableTurnstile         bool       `json:"enableTurnstile"`
-	TurnstileSiteKey        *string    `json:"turnstileSiteKey"`
-	TurnstileSecretKey      *string    `json:"turnstileSecretKey"`
-	EnableTestcaptcha       bool       `json:"enableTestcaptcha"`
 	GoogleAnalytics         *string    `json:"googleAnalyticsMeasurementId"`
 	SwPublickey             *string    `json:"swPublickey"`
 	SwPrivateKey            *string    `json:"swPrivateKey"`
@@ -147,6 +137,7 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, _ struct{}) (*adminM
 	m.SwPublickey = &push.Public
 	set := m.Settings
 	m.SMTPPass, m.DeeplAuthKey, m.LibreKey = hidden(set.SMTPPass), hidden(set.DeeplAuthKey), hidden(set.LibreTranslateKey)
+	m.HcaptchaKey, m.McaptchaKey, m.RecaptchaKey, m.TurnstileKey = hidden(set.HcaptchaSecretKey), hidden(set.McaptchaSecretKey), hidden(set.RecaptchaSecretKey), hidden(set.TurnstileSecretKey)
 	m.Translates, m.SummalyProxy = set.Translates(), set.URLPreviewSummaryProxyURL
 	return m, nil
 }
@@ -213,10 +204,15 @@ func (s *Service) apiUpdateMeta(ctx context.Context, c *api.Call, req updateMeta
 		slices.Sort(nothing)
 		return api.None{}, errNoEffect.WithInfo(map[string]any{"settings": nothing})
 	}
+	return api.None{}, s.change(ctx, c, changes, before)
+}
+
+// change puts settings in force and tells the moderation log what they were before.
+func (s *Service) change(ctx context.Context, c *api.Call, changes, before map[string]any) error {
 	if len(changes) == 0 {
-		return api.None{}, nil
+		return nil
 	}
-	return api.None{}, s.DB.Tx(ctx, func(tx *pg.Tx) error {
+	return s.DB.Tx(ctx, func(tx *pg.Tx) error {
 		if err := s.Meta.UpdateIn(ctx, tx, changes); err != nil {
 			return err
 		}

@@ -49,14 +49,14 @@ func TestSettings(t *testing.T) {
 		"prohibitedWords": []string{"/(/"}, "name": 1, "clientOptions": m{"entrancePageStyle": "odd"}, "serverRules": nil, "langs": []int{1}} {
 		root.Fails(t, "admin/update-meta", m{"shortName": "bad", key: bad}, 400, "INVALID_PARAM")
 	}
-	for key, off := range map[string]any{"enableHcaptcha": true, "useObjectStorage": true, "enableIpLogging": true, "bannedEmailDomains": []string{"x.example"},
+	for key, off := range map[string]any{"useObjectStorage": true, "enableIpLogging": true, "bannedEmailDomains": []string{"x.example"},
 		"cacheRemoteFiles": true, "perUserHomeTimelineCacheMax": 1, "signToActivityPubGet": false, "swPublicKey": "x", "notesPerOneAd": 3,
 		"manifestJsonOverride": "{\"a\":1}", "proxyAccountId": a.ID} {
 		root.Fails(t, "admin/update-meta", m{"shortName": "bad", key: off}, 400, "SETTING_HAS_NO_EFFECT")
 	}
-	_, out := root.Call(t, "admin/update-meta", m{"singleUserMode": true, "enableTurnstile": true})
-	testsrv.Is(t, out, "enableTurnstile", "error", "info", "settings", 0)
-	testsrv.Is(t, out, "singleUserMode", "error", "info", "settings", 1)
+	_, out := root.Call(t, "admin/update-meta", m{"singleUserMode": true, "useObjectStorage": true})
+	testsrv.Is(t, out, "singleUserMode", "error", "info", "settings", 0)
+	testsrv.Is(t, out, "useObjectStorage", "error", "info", "settings", 1)
 	testsrv.Is(t, root.Post(t, "admin/meta", m{}), nil, "shortName") // nothing of what was refused is in force
 
 	l := root.List(t, "admin/show-moderation-logs", m{"type": "updateServerSettings"})

@@ -121,6 +121,9 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, req metaReq) (*metaR
 		MediaProxy: s.meta.Origin + "/proxy", EnableURLPreview: set.URLPreviewEnabled, BackgroundImageURL: set.BackgroundImageURL,
 		ImpressumURL: set.ImpressumURL, LogoImageURL: set.LogoImageURL, PrivacyPolicyURL: set.PrivacyPolicyURL,
 		InquiryURL: set.InquiryURL, ServerRules: set.ServerRules, ThemeColor: set.ThemeColor, Policies: p,
+		EnableHcaptcha: set.EnableHcaptcha, HcaptchaSiteKey: set.HcaptchaSiteKey, EnableMcaptcha: set.EnableMcaptcha, McaptchaSiteKey: set.McaptchaSiteKey,
+		McaptchaInstanceURL: set.McaptchaInstanceURL, EnableRecaptcha: set.EnableRecaptcha, RecaptchaSiteKey: set.RecaptchaSiteKey,
+		EnableTurnstile: set.EnableTurnstile, TurnstileSiteKey: set.TurnstileSiteKey, EnableTestcaptcha: set.EnableTestcaptcha,
 		NoteSearchableScope: s.meta.Scope, TranslatorAvailable: set.Translates(), MaxFileSize: maxFileSize, Federation: set.Federation,
 	}
 	if set.MascotImageURL != nil {
@@ -144,6 +147,7 @@ func features(set *meta.Settings, p *Policies) metaFeatures {
 	return metaFeatures{
 		Registration: !set.DisableRegistration, EmailRequired: set.EmailRequiredToSignup,
 		LocalTimeline: p.LtlAvailable, GlobalTimeline: p.GtlAvailable,
+		Hcaptcha: set.EnableHcaptcha, Turnstile: set.EnableTurnstile, Recaptcha: set.EnableRecaptcha,
 		ServiceWorker: set.EnableServiceWorker, Miauth: true,
 	}
 }

@@ -95,9 +95,10 @@ type bootView struct {
 	Approval    bool     `json:"approval"` // a moderator lets new accounts in
 	SendsMail   bool     `json:"sendsMail"`
 	Rules       []string `json:"rules"`
-	Previews    bool     `json:"previews"`   // links are shown with what is behind them
-	Translates  bool     `json:"translates"` // somebody is there to translate
-	Push        string   `json:"push"`       // the key by which push services know the server; "": it tells no browsers
+	Previews    bool     `json:"previews"`           // links are shown with what is behind them
+	Translates  bool     `json:"translates"`         // somebody is there to translate
+	Captchas    []string `json:"captchas,omitempty"` // who asks whether one is a person
+	Push        string   `json:"push"`               // the key by which push services know the server; "": it tells no browsers
 }
 
 func (s *Service) clientView(ctx context.Context, v *view) *clientView {
@@ -110,6 +111,9 @@ func (s *Service) clientView(ctx context.Context, v *view) *clientView {
 		Previews: set.URLPreviewEnabled, Translates: set.Translates()}
 	if set.Description != nil {
 		b.Description = *set.Description
+	}
+	for _, a := range set.Captchas() {
+		b.Captchas = append(b.Captchas, a.Name)
 	}
 	if set.EnableServiceWorker {
 		if key, err := s.meta.PushKey(ctx); err != nil {

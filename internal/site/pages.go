@@ -271,6 +271,7 @@ type formBody struct {
 	Mail       bool   // an address is needed
 	Approval   bool   // a moderator decides
 	Rules      []string
+	Captcha    bool // a script has to ask whether one is a person
 }
 
 // maxReason is how much somebody can say about why he would like to be here.
@@ -288,6 +289,7 @@ func (s *Service) form(w http.ResponseWriter, r *http.Request, status int, b for
 	v := s.view(r)
 	set := s.meta.Get()
 	b.Closed, b.Mail, b.Approval, b.Rules = set.DisableRegistration, set.EmailRequiredToSignup, set.ApprovalRequired, set.ServerRules
+	b.Captcha = len(set.Captchas()) > 0
 	v.Title, v.Body = v.T["signup"], b
 	s.render(w, status, "signup.html", v)
 }

@@ -205,6 +205,8 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "GET /sw.js", Handler: http.HandlerFunc(s.serveWorker)},
 		{Pattern: "GET /manifest.json", Handler: http.HandlerFunc(s.serveManifest)},
 		{Pattern: "GET /icons/{name}", Handler: http.HandlerFunc(serveIcon)},
+		{Pattern: "GET /captcha", Handler: http.HandlerFunc(s.serveCaptcha)},
+		{Pattern: "GET /captcha.js", Handler: http.HandlerFunc(s.serveCaptchaScript)},
 		{Pattern: "GET /robots.txt", Handler: http.HandlerFunc(serveRobots)},
 		{Pattern: "GET /style.css", Handler: http.HandlerFunc(s.serveStyle)},
 	}

@@ -43,6 +43,7 @@ func texts(lang string) map[string]string {
 		"waitsMail": "메일을 보냈습니다. 30분 안에 메일의 주소를 열면 가입이 끝납니다.", "waitsApproval": "신청을 받았습니다. 관리자가 승인하면 로그인할 수 있습니다.",
 		"DENIED_USERNAME": "쓸 수 없는 이름입니다.", "INVALID_INVITATION_CODE": "초대 코드가 틀렸거나, 이미 쓰였거나, 기한이 지났습니다.", "INVALID_EMAIL_ADDRESS": "메일 주소를 확인해 주세요.",
 		"EMAIL_ADDRESS_USED": "다른 계정이 쓰는 메일 주소입니다.", "MAIL_NOT_AVAILABLE": "지금은 메일을 보낼 수 없어 가입을 받지 못합니다.", "REASON_REQUIRED": "가입하려는 이유를 적어 주세요.",
+		"captcha": "사람인지 확인", "captchaScript": "이 서버는 가입할 때 사람인지 확인하므로 JavaScript가 필요합니다.", "CAPTCHA_FAILED": "사람인지 다시 확인해 주세요.", "CAPTCHA_UNAVAILABLE": "사람인지 확인하는 곳이 응답하지 않습니다. 잠시 뒤에 다시 해 주세요.",
 		"oneTime": "인증 코드 (2단계 인증을 쓰는 경우)", "denyIt": "거부", "deniedText": "앱에 권한을 주지 않았습니다.", "askedTooLongAgo": "요청이 없거나 만료되었습니다. 앱에서 다시 시작하세요.", "badRequest": "앱의 요청이 올바르지 않습니다.",
 	}, "ja": {
 		"signup": "アカウント登録", "needsScript": "このページにはJavaScriptが必要です。", "username": "ユーザー名", "password": "パスワード", "create": "アカウントを作る",
@@ -62,6 +63,7 @@ func texts(lang string) map[string]string {
 		"waitsMail": "メールを送りました。30分以内にメールのリンクを開くと登録が完了します。", "waitsApproval": "申請を受け付けました。管理者が承認するとログインできます。",
 		"DENIED_USERNAME": "使えない名前です。", "INVALID_INVITATION_CODE": "招待コードが違うか、使用済みか、期限切れです。", "INVALID_EMAIL_ADDRESS": "メールアドレスを確認してください。",
 		"EMAIL_ADDRESS_USED": "ほかのアカウントが使っているメールアドレスです。", "MAIL_NOT_AVAILABLE": "現在メールを送れないため、登録を受け付けられません。", "REASON_REQUIRED": "登録したい理由を書いてください。",
+		"captcha": "人間かどうかの確認", "captchaScript": "このサーバーは登録時に人間かどうかを確認するため、JavaScriptが必要です。", "CAPTCHA_FAILED": "人間かどうかをもう一度確認してください。", "CAPTCHA_UNAVAILABLE": "確認サービスが応答しません。しばらくしてからもう一度お試しください。",
 		"oneTime": "認証コード（二段階認証を使う場合）", "denyIt": "拒否", "deniedText": "アプリを許可しませんでした。", "askedTooLongAgo": "リクエストがないか、期限が切れています。アプリからやり直してください。", "badRequest": "アプリのリクエストが正しくありません。",
 	}, "en": {
 		"signup": "Sign up", "needsScript": "This page needs JavaScript.", "username": "Username", "password": "Password", "create": "Create account",
@@ -81,6 +83,7 @@ func texts(lang string) map[string]string {
 		"waitsMail": "A mail is on its way. Open its link within 30 minutes to complete the sign-up.", "waitsApproval": "Thank you. You can sign in once a moderator has let you in.",
 		"DENIED_USERNAME": "That name cannot be had.", "INVALID_INVITATION_CODE": "The invitation is not right, was used, or is too old.", "INVALID_EMAIL_ADDRESS": "Please check the mail address.",
 		"EMAIL_ADDRESS_USED": "Another account has that mail address.", "MAIL_NOT_AVAILABLE": "The server cannot send mail at the moment, and so takes no new accounts.", "REASON_REQUIRED": "Say why you would like to be here.",
+		"captcha": "Show that you are a person", "captchaScript": "This server asks who signs up to show that they are a person, which takes JavaScript.", "CAPTCHA_FAILED": "Show once more that you are a person.", "CAPTCHA_UNAVAILABLE": "Whoever tells people from programs does not answer. Try again later.",
 		"oneTime": "One-time code (if you use two-factor sign-in)", "denyIt": "Deny", "deniedText": "The app has not been let in.", "askedTooLongAgo": "There is no such request any more. Start again from the app.", "badRequest": "The app's request is not valid.",
 	}}[lang]
 }

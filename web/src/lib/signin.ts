@@ -20,10 +20,12 @@ const codes: Record<string, string> = {
 	'b18c89a7-5b5e-4cec-bb5b-0419f332d430': 'PASSKEY',
 	'2d16e51c-007b-4edd-afd2-f7dd02c947f6': 'PASSKEY',
 	'36b96a7d-b547-412d-aeed-2d611cdc8cdc': 'UNKNOWN_KEY',
+	'5a1e9b1c-5d1e-4b5a-9d1f-6a6c2f6e4f12': 'CAPTCHA_FAILED',
+	'5a1e9b1c-5d1e-4b5a-9d1f-6a6c2f6e4f13': 'CAPTCHA_UNAVAILABLE',
 	'2d84773e-f7b7-4d0b-8f72-bb69b584c912': 'PASSWORDLESS_LOGIN_DISABLED',
 };
 
-export interface Proof { username: string; password?: string; token?: string; credential?: unknown }
+export interface Proof { username: string; password?: string; token?: string; credential?: unknown; answers?: Record<string, string> }
 
 async function call<T>(name: string, params: Record<string, unknown>): Promise<T> {
 	try {
@@ -35,7 +37,7 @@ async function call<T>(name: string, params: Record<string, unknown>): Promise<T
 }
 
 export function signIn(p: Proof): Promise<Step> {
-	return call<Step>('signin-flow', { ...p });
+	return call<Step>('signin-flow', { ...p, answers: undefined, ...p.answers });
 }
 
 /** Whether this browser knows passkeys at all. */

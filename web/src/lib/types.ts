@@ -197,6 +197,8 @@ export interface Boot {
 	previews?: boolean;
 	/** Somebody is there to translate. */
 	translates?: boolean;
+	/** Who asks whether one is a person. */
+	captchas?: string[];
 	/** The key by which push services know the server; "" where it tells no browsers. */
 	push: string;
 }
