@@ -3,11 +3,13 @@ package auth
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/mail"
+	"buttersc.one/oven/internal/lib/mailcheck"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/user"
@@ -41,23 +43,49 @@ type availableEmailRes struct {
 const sqlEmailUsed = `SELECT EXISTS (SELECT FROM account WHERE lower(email) = lower($1) AND email_verified AND user_id <> $2)`
 
 // whyNot is why an address cannot be had by the account ("" for one that is
-// new): format or used; "" when it can.
-func (s *Service) whyNot(ctx context.Context, q pg.Q, email, userID string) (string, error) {
+// new), in Misskey's words; "" when it can. It may ask others, so no transaction is open.
+func (s *Service) whyNot(ctx context.Context, email, userID string) (string, error) {
 	if !mail.Valid(email) {
-		return "format", nil
+		return string(mailcheck.Format), nil
 	}
 	var used bool
-	if err := q.QueryRow(ctx, sqlEmailUsed, email, userID).Scan(&used); err != nil {
+	if err := s.db.QueryRow(ctx, sqlEmailUsed, email, userID).Scan(&used); err != nil {
 		return "", fmt.Errorf("address: %w", err)
 	}
-	if used {
+	switch {
+	case used:
 		return "used", nil
+	case s.meta.Get().BansAddress(email):
+		return "banned", nil
 	}
-	return "", nil
+	return string(s.reachable(ctx, email)), nil
+}
+
+// reachable is why an address cannot be written to, as far as it is asked: by the
+// services that are switched on, or by what its domain says. Not in test mode.
+func (s *Service) reachable(ctx context.Context, email string) mailcheck.Reason {
+	set := s.meta.Get().AddressSettings
+	if s.meta.Test() || !set.ActiveEmailValidation {
+		return ""
+	}
+	var why mailcheck.Reason
+	var err error
+	switch {
+	case set.EnableVerifymailAPI && deref(set.VerifymailAuthKey) != "":
+		why, err = mailcheck.Verifymail(ctx, s.web, *set.VerifymailAuthKey, email)
+	case set.EnableTruemailAPI && deref(set.TruemailInstance) != "":
+		why, err = mailcheck.Truemail(ctx, s.own, *set.TruemailInstance, deref(set.TruemailAuthKey), email)
+	default:
+		why = mailcheck.Domain(ctx, net.DefaultResolver, email)
+	}
+	if err != nil {
+		s.slog.Error("mail address", "err", err)
+	}
+	return why
 }
 
 func (s *Service) apiEmailAvailable(ctx context.Context, _ *api.Call, req availableEmailReq) (*availableEmailRes, error) {
-	why, err := s.whyNot(ctx, s.db, req.EmailAddress, "")
+	why, err := s.whyNot(ctx, req.EmailAddress, "")
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +127,7 @@ func (s *Service) apiUpdateEmail(ctx context.Context, c *api.Call, req updateEma
 		if s.meta.Get().EmailRequiredToSignup {
 			return nil, errEmailRequired
 		}
-	} else if why, err := s.whyNot(ctx, s.db, *req.Email, c.UserID); err != nil {
+	} else if why, err := s.whyNot(ctx, *req.Email, c.UserID); err != nil {
 		return nil, err
 	} else if why != "" {
 		return nil, errUnavailable

@@ -86,7 +86,7 @@ func (s *Service) mayWrite(ctx context.Context, email string) error {
 	if !s.mail.Ready() {
 		return ErrNoMail
 	}
-	switch why, err := s.whyNot(ctx, s.db, email, ""); {
+	switch why, err := s.whyNot(ctx, email, ""); {
 	case err != nil:
 		return err
 	case why == "used":

@@ -85,6 +85,7 @@ type Settings struct {
 	ApprovalRequired      bool            `json:"approvalRequiredForSignup"` // ours: a moderator lets new accounts in
 
 	MailSettings
+	AddressSettings
 	RetentionSettings
 	PreviewSettings
 	TranslatorSettings
@@ -112,6 +113,7 @@ func defaults() *Settings {
 		SignToActivityPubGet: true,
 		EnableServiceWorker:  true,
 		PreviewSettings:      previewDefaults(),
+		AddressSettings:      AddressSettings{BannedEmailDomains: []string{}, ActiveEmailValidation: true},
 	}
 }
 

@@ -15,6 +15,7 @@ func Secrets() []string { return slices.Sorted(maps.Keys((&Settings{}).secrets()
 // secrets are where they stand.
 func (set *Settings) secrets() map[string]**string {
 	return map[string]**string{"smtpPass": &set.SMTPPass, "deeplAuthKey": &set.DeeplAuthKey, "libreTranslateKey": &set.LibreTranslateKey,
+		"verifymailAuthKey": &set.VerifymailAuthKey, "truemailAuthKey": &set.TruemailAuthKey,
 		"hcaptchaSecretKey": &set.HcaptchaSecretKey, "mcaptchaSecretKey": &set.McaptchaSecretKey, "recaptchaSecretKey": &set.RecaptchaSecretKey, "turnstileSecretKey": &set.TurnstileSecretKey}
 }
 

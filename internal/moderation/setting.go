@@ -88,6 +88,14 @@ type offered struct {
 	LibreTranslateURL *string `json:"libreTranslateURL" api:"nullable,max=1024"` // ours, as in forks
 	LibreTranslateKey *string `json:"libreTranslateKey" api:"nullable,max=1024"` // ours, as in forks
 
+	BannedEmailDomains    []string `json:"bannedEmailDomains" api:"max=100000,items-max=255"`
+	ActiveEmailValidation bool     `json:"enableActiveEmailValidation" api:"optional"`
+	EnableVerifymailAPI   bool     `json:"enableVerifymailApi" api:"optional"`
+	VerifymailAuthKey     *string  `json:"verifymailAuthKey" api:"nullable,max=1024"`
+	EnableTruemailAPI     bool     `json:"enableTruemailApi" api:"optional"`
+	TruemailInstance      *string  `json:"truemailInstance" api:"nullable,max=1024"`
+	TruemailAuthKey       *string  `json:"truemailAuthKey" api:"nullable,max=1024"`
+
 	EnableHcaptcha      bool    `json:"enableHcaptcha" api:"optional"`
 	HcaptchaSiteKey     *string `json:"hcaptchaSiteKey" api:"nullable,max=1024"`
 	HcaptchaSecretKey   *string `json:"hcaptchaSecretKey" api:"nullable,max=1024"`
@@ -178,6 +186,9 @@ var readers = map[string]func(value, is any) (any, error){
 	"deeplFreeInstance":         place,
 	"libreTranslateURL":         place,
 	"mcaptchaInstanceUrl":       place,
+	"truemailInstance":          place,
+	"truemailAuthKey":           headerText,
+	"bannedEmailDomains":        hosts,
 	"deeplAuthKey":              headerText,
 }
 

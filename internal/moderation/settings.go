@@ -39,6 +39,8 @@ type adminMeta struct {
 	McaptchaKey    *string        `json:"mcaptchaSecretKey"`
 	RecaptchaKey   *string        `json:"recaptchaSecretKey"`
 	TurnstileKey   *string        `json:"turnstileSecretKey"`
+	VerifymailKey  *string        `json:"verifymailAuthKey"`
+	TruemailKey    *string        `json:"truemailAuthKey"`
 	Translates     bool           `json:"translatorAvailable"`
 	SummalyProxy   *string        `json:"summalyProxy"` // the older name of urlPreviewSummaryProxyUrl
 	URI            string         `json:"uri"`
@@ -58,7 +60,6 @@ type missing struct {
 	App512IconURL           *string    `json:"app512IconUrl"`
 	SilencedHosts           []string   `json:"silencedHosts"` // a server is silenced by a flag of its own
 	NamesProhibited         []string   `json:"prohibitedWordsForNameOfUser"`
-	BannedEmailDomains      []string   `json:"bannedEmailDomains"`
 	MediaDetection          string     `json:"sensitiveMediaDetection"`
 	MediaSensitivity        string     `json:"sensitiveMediaDetectionSensitivity"`
 	MediaFlags              bool       `json:"setSensitiveFlagAutomatically"`
@@ -77,12 +78,6 @@ type missing struct {
 	ObjectStoragePublicRead bool       `json:"objectStorageSetPublicRead"`
 	ObjectStoragePathStyle  bool       `json:"objectStorageS3ForcePathStyle"`
 	EnableIPLogging         bool       `json:"enableIpLogging"`
-	ActiveEmailValidation   bool       `json:"enableActiveEmailValidation"`
-	EnableVerifymailAPI     bool       `json:"enableVerifymailApi"`
-	VerifymailAuthKey       *string    `json:"verifymailAuthKey"`
-	EnableTruemailAPI       bool       `json:"enableTruemailApi"`
-	TruemailInstance        *string    `json:"truemailInstance"`
-	TruemailAuthKey         *string    `json:"truemailAuthKey"`
 	ChartsForRemoteUser     bool       `json:"enableChartsForRemoteUser"`
 	ChartsForInstances      bool       `json:"enableChartsForFederatedInstances"`
 	StatsForInstances       bool       `json:"enableStatsForFederatedInstances"`
@@ -105,7 +100,7 @@ type missing struct {
 // asItIs is what missing settings come to: timelines are in memory, with the
 // database behind them, and faces of names are drawn; the rest is off.
 func asItIs() missing {
-	return missing{SilencedHosts: []string{}, NamesProhibited: []string{}, BannedEmailDomains: []string{}, MediaDetection: "none", MediaSensitivity: "medium",
+	return missing{SilencedHosts: []string{}, NamesProhibited: []string{}, MediaDetection: "none", MediaSensitivity: "medium",
 		IdenticonGeneration: true, ManifestJSONOverride: "{}", FanoutTimeline: true, FanoutTimelineFallback: true, SuspendedSoftware: []struct{}{},
 		VisibleToVisitors: "all"}
 }
@@ -137,6 +132,7 @@ func (s *Service) apiMeta(ctx context.Context, _ *api.Call, _ struct{}) (*adminM
 	m.SwPublickey = &push.Public
 	set := m.Settings
 	m.SMTPPass, m.DeeplAuthKey, m.LibreKey = hidden(set.SMTPPass), hidden(set.DeeplAuthKey), hidden(set.LibreTranslateKey)
+	m.VerifymailKey, m.TruemailKey = hidden(set.VerifymailAuthKey), hidden(set.TruemailAuthKey)
 	m.HcaptchaKey, m.McaptchaKey, m.RecaptchaKey, m.TurnstileKey = hidden(set.HcaptchaSecretKey), hidden(set.McaptchaSecretKey), hidden(set.RecaptchaSecretKey), hidden(set.TurnstileSecretKey)
 	m.Translates, m.SummalyProxy = set.Translates(), set.URLPreviewSummaryProxyURL
 	return m, nil

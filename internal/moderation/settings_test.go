@@ -49,7 +49,7 @@ func TestSettings(t *testing.T) {
 		"prohibitedWords": []string{"/(/"}, "name": 1, "clientOptions": m{"entrancePageStyle": "odd"}, "serverRules": nil, "langs": []int{1}} {
 		root.Fails(t, "admin/update-meta", m{"shortName": "bad", key: bad}, 400, "INVALID_PARAM")
 	}
-	for key, off := range map[string]any{"useObjectStorage": true, "enableIpLogging": true, "bannedEmailDomains": []string{"x.example"},
+	for key, off := range map[string]any{"useObjectStorage": true, "enableIpLogging": true,
 		"cacheRemoteFiles": true, "perUserHomeTimelineCacheMax": 1, "signToActivityPubGet": false, "swPublicKey": "x", "notesPerOneAd": 3,
 		"manifestJsonOverride": "{\"a\":1}", "proxyAccountId": a.ID} {
 		root.Fails(t, "admin/update-meta", m{"shortName": "bad", key: off}, 400, "SETTING_HAS_NO_EFFECT")
