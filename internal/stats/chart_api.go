@@ -314,7 +314,8 @@ func (s *Service) apiInstance(ctx context.Context, _ *api.Call, req instanceReq)
 }
 
 type hoursRes struct {
-	Hours []int `json:"hours"`
+	Hours []int     `json:"hours"`
+	Since *api.Time `json:"since"` // the first hour that was counted; before it is no gap
 }
 
 // apiHours tells of each bucket in how many of its hours the server was there to
@@ -324,5 +325,9 @@ func (s *Service) apiHours(ctx context.Context, _ *api.Call, req chartReq) (*hou
 	if err != nil {
 		return nil, err
 	}
-	return &hoursRes{Hours: h}, nil
+	since, err := s.Engine.Since(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &hoursRes{Hours: h, Since: api.TimePtr(since)}, nil
 }

@@ -354,6 +354,10 @@ func TestBuckets(t *testing.T) {
 	if got := fmt.Sprint(testsrv.Dig(alice.Post(t, "oven/charts/hours", ask), "hours")); got != "[1 0 1 0]" {
 		t.Errorf("hours %s", got)
 	}
+	since, err := time.Parse(time.RFC3339, testsrv.Dig(alice.Post(t, "oven/charts/hours", ask), "since").(string))
+	if err != nil || since.After(later.Add(-24*time.Hour)) {
+		t.Errorf("since %v, %v", since, err)
+	}
 	ask["span"], ask["limit"] = "day", 1
 	want := 2.0
 	if later.Hour() < 2 {

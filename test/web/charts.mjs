@@ -31,7 +31,7 @@ await step('what was counted is drawn, and what was not is a gap and is said', a
 	await c.locator('svg .line').first().waitFor({ state: 'attached' });
 	const t = await table('새 노트');
 	assert(t.all === 30 && t.last[1] === '3' && t.last[2] === '0', `the table: ${JSON.stringify(t)}`);
-	// A server that was set up today has counted on no day before.
+	// It has counted today, and on no day of the four weeks before.
 	assert(t.none >= 28, `${t.none} days without numbers`);
 	await c.getByText(`${t.none}일은 서버가 세지 못했어요.`).waitFor();
 	await c.locator('.field').scrollIntoViewIfNeeded();

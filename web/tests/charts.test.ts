@@ -5,12 +5,19 @@ const now = Date.parse('2026-03-05T10:20:00Z');
 
 describe('charts', () => {
 	it('put the oldest first, and know what was not counted from what was nothing', () => {
-		const d = draw([['a', [4, 3, 0, 1]]], [11, 24, 0, 3], 'day', now);
+		const d = draw([['a', [4, 3, 0, 1]]], [11, 24, 0, 3], 'day', now, 0);
 		expect(d.times.map((ms) => new Date(ms).toISOString().slice(0, 10))).toEqual(['2026-03-02', '2026-03-03', '2026-03-04', '2026-03-05']);
 		expect(d.lines[0]!.values).toEqual([1, null, 3, 4]);
 		// Of today it is not said that it was counted in part only.
 		expect(d.partly).toEqual([true, false, false, false]);
-		expect(draw([['a', [0, 0]]], [1, 0], 'hour', now).lines[0]!.values).toEqual([null, 0]);
+		expect(draw([['a', [0, 0]]], [1, 0], 'hour', now, 0).lines[0]!.values).toEqual([null, 0]);
+	});
+	it('begin when the server did', () => {
+		const d = draw([['a', [4, 0, 3, 0]]], [11, 0, 7, 0], 'day', now, Date.parse('2026-03-03T17:30:00Z'));
+		expect(d.lines[0]!.values).toEqual([null, 3, null, 4]);
+		expect(gaps(d.lines[0]!.values, d.before)).toEqual([[2, 3]]);
+		expect(d.partly).toEqual([false, false, false, false]);
+		expect(draw([['a', [0, 0]]], [0, 0], 'hour', now, now).before).toBe(1);
 	});
 	it('break where nothing was counted', () => {
 		expect(gaps([null, null, 1, null, 2, null])).toEqual([[0, 2], [3, 4], [5, 6]]);

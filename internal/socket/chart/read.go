@@ -123,6 +123,17 @@ func (e *Engine) Hours(ctx context.Context, q Query) ([]int, error) {
 	return out, nil
 }
 
+const sqlSince = `SELECT min(at) FROM chart_hour`
+
+// Since is the first hour in which the server was there to count; nil before it ends.
+func (e *Engine) Since(ctx context.Context) (*time.Time, error) {
+	var at *time.Time
+	if err := e.db.QueryRow(ctx, sqlSince).Scan(&at); err != nil {
+		return nil, fmt.Errorf("first hour of charts: %w", err)
+	}
+	return at, nil
+}
+
 const sqlDayMembers = `SELECT member FROM chart_member WHERE at = $1 AND span = 'day' AND name = $2 AND grp = '' AND col = $3`
 
 // Members are those that a column counted on a day, of the last 40 days.

@@ -13,6 +13,8 @@ export interface Drawn {
 	lines: Line[];
 	/** Buckets that were counted for a part of their time only. */
 	partly: boolean[];
+	/** How many buckets lie before the first that was ever counted. */
+	before: number;
 }
 
 /** Which numbers of an endpoint are drawn: what they are called, and where in the answer they are. */
@@ -29,30 +31,33 @@ function at(answer: Answer, path: string): number[] {
 /** Reads a chart, and when it was not counted. */
 export async function read(c: Chart, span: Span, now: number = Date.now()): Promise<Drawn> {
 	const q = { span, limit: lengths[span], offset: now };
-	const [answer, { hours }] = await Promise.all([api<Answer>(c.endpoint, { ...q, ...c.params }, null), api<{ hours: number[] }>('oven/charts/hours', q, null)]);
-	return draw(c.lines.map(([name, path]) => [name, at(answer, path)]), hours, span, now);
+	const [answer, { hours, since }] = await Promise.all([api<Answer>(c.endpoint, { ...q, ...c.params }, null), api<{ hours: number[]; since: string | null }>('oven/charts/hours', q, null)]);
+	return draw(c.lines.map(([name, path]) => [name, at(answer, path)]), hours, span, now, since === null ? now : Date.parse(since));
 }
 
 /** Puts the oldest first, and gaps where there are only zeros because nobody counted. */
-export function draw(lines: [name: string, values: number[]][], hours: number[], span: Span, now: number): Drawn {
+export function draw(lines: [name: string, values: number[]][], hours: number[], span: Span, now: number, since: number): Drawn {
 	const each = span === 'day' ? 86_400_000 : 3_600_000;
 	const last = Math.floor(now / each) * each;
 	const n = hours.length;
 	const full = span === 'day' ? 24 : 1;
+	const times = hours.map((_, i) => last - (n - 1 - i) * each);
+	const first = times.findIndex((ms) => ms + each > since);
 	return {
 		span,
-		times: hours.map((_, i) => last - (n - 1 - i) * each),
+		times,
+		before: first < 0 ? n : first,
 		lines: lines.map(([name, values]) => ({ name, values: hours.map((_, i) => (hours[n - 1 - i] === 0 ? null : values[n - 1 - i] ?? null)) })),
-		// The bucket that is under way is not over yet, which is no fault.
-		partly: hours.map((_, i) => i < n - 1 && hours[n - 1 - i]! > 0 && hours[n - 1 - i]! < full),
+		// The bucket that is under way is not over yet, and the first began when the server did, which is no fault.
+		partly: hours.map((_, i) => i < n - 1 && times[i]! > since && hours[n - 1 - i]! > 0 && hours[n - 1 - i]! < full),
 	};
 }
 
-/** Runs of buckets without a number, as [first, behind the last]. */
-export function gaps(values: (number | null)[]): [number, number][] {
+/** Runs of buckets without a number from the first that was counted on, as [first, behind the last]. */
+export function gaps(values: (number | null)[], before = 0): [number, number][] {
 	const out: [number, number][] = [];
 	for (const [i, v] of values.entries()) {
-		if (v !== null) continue;
+		if (v !== null || i < before) continue;
 		const run = out.at(-1);
 		if (run?.[1] === i) run[1] = i + 1;
 		else out.push([i, i + 1]);

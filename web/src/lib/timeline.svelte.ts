@@ -81,6 +81,8 @@ export class Timeline {
 			this.ended = page.length === 0;
 			this.#update(false);
 			this.state = 'idle';
+			// Probably all there is; asking says so.
+			if (page.length < pageSize) await this.older();
 		} catch {
 			this.state = 'failed';
 			return;
