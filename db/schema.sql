@@ -244,6 +244,21 @@ CREATE TABLE "blocking" (
 );
 CREATE INDEX blocking_blockee_idx ON public.blocking USING btree (blockee_id);
 
+-- owner: game. Scores of the bubble game, each of the game that began at seeded_at; nobody proves them. logs: what the player did, as the client told it
+CREATE TABLE "bubble_game_record" (
+	id text COLLATE "C" NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	seeded_at timestamp with time zone NOT NULL,
+	game_mode text NOT NULL,
+	game_version bigint NOT NULL,
+	score bigint NOT NULL,
+	logs jsonb NOT NULL,
+	CONSTRAINT bubble_game_record_user_id_seeded_at_key UNIQUE (user_id, seeded_at),
+	CONSTRAINT bubble_game_record_pkey PRIMARY KEY (id),
+	CONSTRAINT bubble_game_record_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX bubble_game_record_mode_idx ON public.bubble_game_record USING btree (game_mode, seeded_at);
+
 -- owner: log. What happened, without gaps; ids only, never text
 CREATE TABLE "change_log" (
 	seq bigint NOT NULL,
@@ -1305,6 +1320,79 @@ CREATE TABLE "retention_cohort" (
 	users integer NOT NULL,
 	data jsonb NOT NULL DEFAULT '{}'::jsonb,
 	CONSTRAINT retention_cohort_pkey PRIMARY KEY (day)
+);
+
+-- owner: game. Games of reversi. black, turn, winner, surrendered, timed_out: which of the two players, 1 or 2; due_at: when a game for which both are ready begins; turn_at: since when it has been whose turn it is; time_limit: seconds a turn; crc32: of the board as it stands
+CREATE TABLE "reversi_game" (
+	id text COLLATE "C" NOT NULL,
+	user1_id text COLLATE "C" NOT NULL,
+	user2_id text COLLATE "C" NOT NULL,
+	created_at timestamp with time zone NOT NULL,
+	user1_ready boolean NOT NULL DEFAULT false,
+	user2_ready boolean NOT NULL DEFAULT false,
+	due_at timestamp with time zone,
+	started_at timestamp with time zone,
+	ended_at timestamp with time zone,
+	black smallint,
+	turn smallint,
+	turn_at timestamp with time zone,
+	winner smallint,
+	surrendered smallint,
+	timed_out smallint,
+	map text[] NOT NULL,
+	bw text NOT NULL DEFAULT 'random'::text,
+	time_limit integer NOT NULL DEFAULT 90,
+	no_irregular_rules boolean NOT NULL,
+	is_llotheo boolean NOT NULL DEFAULT false,
+	can_put_everywhere boolean NOT NULL DEFAULT false,
+	looped_board boolean NOT NULL DEFAULT false,
+	crc32 integer,
+	CONSTRAINT reversi_game_pkey PRIMARY KEY (id),
+	CONSTRAINT reversi_game_user1_id_fkey FOREIGN KEY (user1_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT reversi_game_user2_id_fkey FOREIGN KEY (user2_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT reversi_game_black_check CHECK ((black = ANY (ARRAY[1, 2]))),
+	CONSTRAINT reversi_game_bw_check CHECK ((bw = ANY (ARRAY['random'::text, '1'::text, '2'::text]))),
+	CONSTRAINT reversi_game_surrendered_check CHECK ((surrendered = ANY (ARRAY[1, 2]))),
+	CONSTRAINT reversi_game_timed_out_check CHECK ((timed_out = ANY (ARRAY[1, 2]))),
+	CONSTRAINT reversi_game_turn_check CHECK ((turn = ANY (ARRAY[1, 2]))),
+	CONSTRAINT reversi_game_winner_check CHECK ((winner = ANY (ARRAY[1, 2])))
+);
+CREATE INDEX reversi_game_due_idx ON public.reversi_game USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX reversi_game_turn_idx ON public.reversi_game USING btree (turn_at) WHERE ((started_at IS NOT NULL) AND (ended_at IS NULL));
+CREATE INDEX reversi_game_user1_idx ON public.reversi_game USING btree (user1_id, id DESC);
+CREATE INDEX reversi_game_user2_idx ON public.reversi_game USING btree (user2_id, id DESC);
+CREATE INDEX reversi_game_waiting_idx ON public.reversi_game USING btree (created_at) WHERE ((started_at IS NULL) AND (ended_at IS NULL));
+
+-- owner: game. Who wants to play with whom, as long as his client says so
+CREATE TABLE "reversi_invitation" (
+	from_id text COLLATE "C" NOT NULL,
+	to_id text COLLATE "C" NOT NULL,
+	expires_at timestamp with time zone NOT NULL,
+	CONSTRAINT reversi_invitation_pkey PRIMARY KEY (to_id, from_id),
+	CONSTRAINT reversi_invitation_from_id_fkey FOREIGN KEY (from_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT reversi_invitation_to_id_fkey FOREIGN KEY (to_id) REFERENCES "user"(id) ON DELETE CASCADE
+);
+CREATE INDEX reversi_invitation_from_idx ON public.reversi_invitation USING btree (from_id);
+
+-- owner: game. The stones that were put in a game, in their order; each is written under the lock of its game
+CREATE TABLE "reversi_move" (
+	game_id text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	at timestamp with time zone NOT NULL,
+	black boolean NOT NULL,
+	pos integer NOT NULL,
+	CONSTRAINT reversi_move_pkey PRIMARY KEY (game_id, number),
+	CONSTRAINT reversi_move_game_id_fkey FOREIGN KEY (game_id) REFERENCES reversi_game(id) ON DELETE CASCADE
+);
+
+-- owner: game. Who wants to play with anybody, as long as his client says so
+CREATE TABLE "reversi_waiting" (
+	user_id text COLLATE "C" NOT NULL,
+	no_irregular_rules boolean NOT NULL,
+	since timestamp with time zone NOT NULL,
+	expires_at timestamp with time zone NOT NULL,
+	CONSTRAINT reversi_waiting_pkey PRIMARY KEY (user_id),
+	CONSTRAINT reversi_waiting_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
 -- owner: role. policies: name → value, priority, useDefault

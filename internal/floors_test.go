@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"channel"},
 	{"note"},
 	{"reaction", "timeline", "hashtag", "search"},
-	{"list", "clip", "draft", "antenna", "catalogue", "preview", "translate"},
+	{"list", "clip", "draft", "antenna", "game", "catalogue", "preview", "translate"},
 	{"notification", "stats", "webhook"},
 	{"profile", "federation", "site", "moderation", "queue", "push", "letter"},
 	{"account", "retention", "doctor", "backup"},

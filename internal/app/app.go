@@ -29,6 +29,7 @@ import (
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/federation"
+	"buttersc.one/oven/internal/game"
 	"buttersc.one/oven/internal/hashtag"
 	"buttersc.one/oven/internal/instance"
 	"buttersc.one/oven/internal/letter"
@@ -147,6 +148,7 @@ type App struct {
 	Clips         *clip.Service
 	Drafts        *draft.Service
 	Antennas      *antenna.Service
+	Games         *game.Service
 	Catalogue     *catalogue.Service
 	Previews      *preview.Service
 	Translations  *translate.Service
@@ -347,6 +349,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Clips = clip.New(o.DB, ids, a.Users, a.Notes, a.Roles, a.clock.Now)
 	a.Drafts = draft.New(o.DB, ids, a.Users, a.Notes, a.Drive, a.Roles, a.Jobs, a.Bus, a.clock.Now)
 	a.Antennas = antenna.New(antenna.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Notes: a.Notes, Roles: a.Roles, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
+	a.Games = game.New(game.Deps{DB: o.DB, IDs: ids, Users: a.Users, Relations: a.Relations, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
 	a.Catalogue = catalogue.New(catalogue.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Emojis: a.Emojis, Drive: a.Drive, Roles: a.Roles, Bus: a.Bus, Slog: o.Log, Dir: o.TempDir, Now: a.clock.Now})
 	own := a.Web.Own()
 	a.Previews = preview.New(preview.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Notes: a.Notes, Policy: a.Instances.Web(), Web: a.Web.Transport(), Own: own,
@@ -397,7 +400,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Channels, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Search, a.Clips, a.Drafts, a.Antennas, a.Catalogue, a.Previews, a.Translations, a.Notifications, a.Webhooks, a.Push, a.Letters, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Search, a.Clips, a.Drafts, a.Antennas, a.Games, a.Catalogue, a.Previews, a.Translations, a.Notifications, a.Webhooks, a.Push, a.Letters, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
@@ -492,6 +495,7 @@ func (a *App) Run(ctx context.Context) error {
 	run("charts", a.Charts.Run)
 	run("auth", a.Auth.Run)
 	run("search", a.Search.Run)
+	run("games", a.Games.Run)
 	run("health", a.health.run)
 	if a.o.Workers {
 		run("delivery", a.Delivery.Run)

@@ -206,6 +206,44 @@ await step('a captured note tells of reactions, votes and its end', async () => 
 	assert(!Number.isNaN(Date.parse((await deleted).body.deletedAt)), 'no time of deletion');
 });
 
+await step('a game of reversi', async () => {
+	type Game = Misskey.entities.ReversiGameDetailed;
+	const mine = stream(alice.token), theirs = stream(bora.token);
+	const invited = heard<{ user: Misskey.entities.User }>('invited', (f) => theirs.useChannel('reversi').on('invited', f as never));
+	const matched = heard<{ game: Game }>('matched', (f) => mine.useChannel('reversi').on('matched', f));
+	await Promise.all([taken(mine), taken(theirs)]);
+	assert(await api.request('reversi/match', { userId: bora.id }) === null, 'a game with nobody');
+	assert((await invited).user.id === alice.id, 'invited by another');
+	assert((await other.request('reversi/invitations', {}))[0]?.id === alice.id, 'not listed');
+	const { id } = await other.request('reversi/match', { userId: alice.id });
+	assert((await matched).game.id === id, 'another game');
+
+	const seats = [mine, theirs].map((s) => s.useChannel('reversiGame', { gameId: id }));
+	const [first, second] = seats as [typeof seats[number], typeof seats[number]];
+	const all = <T>(what: string, listen: (s: typeof first, f: (x: T) => void) => void) => Promise.all(seats.map((s) => heard<T>(what, (f) => listen(s, f))));
+	await Promise.all([taken(mine), taken(theirs)]);
+	const set = heard<{ key: string; value: unknown }>('updateSettings', (f) => second.on('updateSettings', f as never));
+	first.send('updateSettings', { key: 'map', value: ['-wb-'] });
+	assert(JSON.stringify(await set.then(({ key, value }) => ({ key, value }))) === '{"key":"map","value":["-wb-"]}', 'another rule');
+	first.send('updateSettings', { key: 'bw', value: '1' });
+	await taken(mine); // before anybody agrees
+	const started = all<{ game: Game }>('started', (s, f) => s.on('started', f));
+	for (const s of seats) s.send('ready', true);
+	const [{ game }] = await started as [{ game: Game }, { game: Game }];
+	assert(game.isStarted && game.black === 1 && game.map.join('') === '-wb-', 'another game has begun');
+
+	type Log = { time: number; player: boolean; operation: 'put'; pos: number; id: string | null };
+	const log = all<Log>('log', (s, f) => s.on('log', f));
+	const ended = all<{ winnerId: string | null; game: Game }>('ended', (s, f) => s.on('ended', f));
+	first.send('putStone', { pos: 0, id: 'stone' });
+	for (const l of await log) assert(l.player && l.operation === 'put' && l.pos === 0 && l.id === 'stone', `another move: ${JSON.stringify(l)}`);
+	for (const e of await ended) assert(e.winnerId === alice.id && e.game.winner?.id === alice.id && e.game.logs.length === 1, 'another end');
+	const verified = await client(null).request('reversi/verify', { gameId: id, crc32: '0' });
+	assert(verified.desynced && verified.game?.id === id, 'another board is right, too');
+	mine.close();
+	theirs.close();
+});
+
 await step('an error has its code and id', async () => {
 	const gone = await refused(api.request('notes/show', { noteId: mine.id }));
 	assert(gone.code === 'NO_SUCH_NOTE' && gone.id === '24fcbfc6-2e37-42b6-8388-c29b3861a08d' && gone.kind === 'client', `another error: ${JSON.stringify(gone)}`);

@@ -213,6 +213,7 @@ const (
 	LockChart                      // second int: 0; one transaction at a time adds to charts
 	LockCarry                      // second int: 0 taking archives of emoji in, 1 writing them; one at a time
 	LockEvict                      // second int: 0; one process gives up kept pictures
+	LockMatch                      // second int: 0; one account at a time finds somebody to play with
 )
 
 // Lock is a session-level advisory lock, on a connection of its own.
