@@ -981,6 +981,14 @@ CREATE TABLE "moderation_log" (
 CREATE INDEX moderation_log_type_idx ON public.moderation_log USING btree (type, id DESC);
 CREATE INDEX moderation_log_user_idx ON public.moderation_log USING btree (user_id, id DESC);
 
+-- owner: moderation. One row: when moderators were last warned that none of them has been here for long
+CREATE TABLE "moderator_watch" (
+	one boolean NOT NULL DEFAULT true,
+	warned_at timestamp with time zone,
+	CONSTRAINT moderator_watch_pkey PRIMARY KEY (one),
+	CONSTRAINT moderator_watch_one_check CHECK (one)
+);
+
 -- owner: relation. A row past expires_at counts for nothing
 CREATE TABLE "muting" (
 	id text COLLATE "C" NOT NULL,
@@ -1294,6 +1302,23 @@ CREATE TABLE "renote_muting" (
 	CONSTRAINT renote_muting_muter_id_fkey FOREIGN KEY (muter_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 
+-- owner: moderation. Who is told of reports: moderators by mail, addresses of the server by webhook
+CREATE TABLE "report_recipient" (
+	id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	method text NOT NULL,
+	user_id text COLLATE "C",
+	webhook_id text COLLATE "C",
+	active boolean NOT NULL DEFAULT true,
+	updated_at timestamp with time zone NOT NULL DEFAULT now(),
+	CONSTRAINT report_recipient_pkey PRIMARY KEY (id),
+	CONSTRAINT report_recipient_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT report_recipient_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES system_webhook(id) ON DELETE CASCADE,
+	CONSTRAINT report_recipient_method_check CHECK ((((method = 'email'::text) AND (user_id IS NOT NULL) AND (webhook_id IS NULL)) OR ((method = 'webhook'::text) AND (webhook_id IS NOT NULL) AND (user_id IS NULL))))
+);
+CREATE INDEX report_recipient_user_idx ON public.report_recipient USING btree (user_id) WHERE (user_id IS NOT NULL);
+CREATE INDEX report_recipient_webhook_idx ON public.report_recipient USING btree (webhook_id) WHERE (webhook_id IS NOT NULL);
+
 -- owner: retention. The pass over what other servers' accounts wrote that is under way, or the last: by what days, up to where, and what stayed why. Notes are looked at from before_id down to at_id, files from at_id up to before_id. Whoever works at it holds the row for one batch
 CREATE TABLE "retention" (
 	one boolean NOT NULL DEFAULT true,
@@ -1523,6 +1548,20 @@ CREATE TABLE "sw_subscription" (
 	CONSTRAINT sw_subscription_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 );
 CREATE INDEX sw_subscription_endpoint_idx ON public.sw_subscription USING btree (endpoint);
+
+-- owner: webhook. Addresses that whoever looks after the server wants to be told at what happens to the server
+CREATE TABLE "system_webhook" (
+	id text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	events text[] NOT NULL,
+	url text NOT NULL,
+	secret_enc bytea NOT NULL,
+	active boolean NOT NULL DEFAULT true,
+	updated_at timestamp with time zone NOT NULL DEFAULT now(),
+	latest_sent_at timestamp with time zone,
+	latest_status integer,
+	CONSTRAINT system_webhook_pkey PRIMARY KEY (id)
+);
 
 -- owner: auth. Names are never given out twice
 CREATE TABLE "used_username" (

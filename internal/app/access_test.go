@@ -71,7 +71,14 @@ func TestAccess(t *testing.T) {
 			}
 			if e.Meta.Moderator || e.Meta.Admin {
 				plain.Fails(t, e.Name, m{}, 403, "ROLE_PERMISSION_DENIED")
-				scopeless.Fails(t, e.Name, m{}, 403, map[bool]string{true: "ROLE_PERMISSION_DENIED", false: "PERMISSION_DENIED"}[e.Meta.Admin])
+				switch {
+				case e.Meta.Admin:
+					scopeless.Fails(t, e.Name, m{}, 403, "ROLE_PERMISSION_DENIED")
+				case e.Meta.Secure:
+					scopeless.Fails(t, e.Name, m{}, 403, "ACCESS_DENIED")
+				default:
+					scopeless.Fails(t, e.Name, m{}, 403, "PERMISSION_DENIED")
+				}
 			}
 			if e.Meta.Admin {
 				mod.Fails(t, e.Name, m{}, 403, "ROLE_PERMISSION_DENIED")

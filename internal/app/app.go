@@ -362,7 +362,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Push = push.New(push.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Notifications: a.Notifications, Queue: a.Jobs, Door: a.Remote.Transport(), Now: a.clock.Now})
 	a.Letters = letter.New(letter.Deps{DB: o.DB, Meta: a.Meta, Auth: a.Auth, Mail: a.Mail, Queue: a.Jobs, Now: a.clock.Now})
 	a.Webhooks = webhook.New(webhook.Deps{DB: o.DB, Meta: a.Meta, Box: o.Box, IDs: ids, Users: a.Users, Notes: a.Notes, Roles: a.Roles, Queue: a.Jobs,
-		Door: a.Remote.Transport(), Now: a.clock.Now})
+		Bus: a.Bus, Door: a.Remote.Transport(), Now: a.clock.Now})
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
 		Wardrobe: a.Decorations, Stats: a.Stats, Remote: a.Remote, Queue: a.Jobs, Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
@@ -370,7 +370,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
 	a.Moderation = moderation.New(moderation.Deps{DB: o.DB, Meta: a.Meta, Roles: a.Roles, Instances: a.Instances, Users: a.Users, Auth: a.Auth, Relations: a.Relations,
-		Notes: a.Notes, Delivery: a.Delivery, Mail: a.Mail, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
+		Notes: a.Notes, News: a.News, Webhooks: a.Webhooks, Delivery: a.Delivery, Mail: a.Mail, Queue: a.Jobs, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
 	a.Queues = queue.New(o.DB, a.Delivery, a.Inbox, a.Jobs, a.Bus, a.Hub, o.Log)
 	a.Retention = retention.New(retention.Deps{DB: o.DB, Meta: a.Meta, Notes: a.Notes, Drive: a.Drive, Delivery: a.Delivery, Inbox: a.Inbox, IDs: ids,
 		Bus: a.Bus, Slog: o.Log, Now: a.clock.Now})

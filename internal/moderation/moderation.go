@@ -1,15 +1,17 @@
-// Package moderation is in charge of what moderators do: reports, what they see
-// of accounts and do to them, and the log of all that they do, whichever slice it
-// was done in.
+// Package moderation is in charge of what moderators do: reports and who is told of
+// them, what they see of accounts and do to them, and the log of all that they do,
+// whichever slice it was done in; and of what is done when none of them is there.
 package moderation
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
+	"buttersc.one/oven/internal/announcement"
 	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/instance"
 	"buttersc.one/oven/internal/lib/id"
@@ -27,6 +29,7 @@ import (
 	"buttersc.one/oven/internal/socket/mailer"
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/user"
+	"buttersc.one/oven/internal/webhook"
 )
 
 // Deps are what the service stands on.
@@ -39,6 +42,8 @@ type Deps struct {
 	Auth      *auth.Service
 	Relations *relation.Service
 	Notes     *note.Service
+	News      *announcement.Service
+	Webhooks  *webhook.Service
 	Delivery  *delivery.Service
 	Mail      *mailer.Service
 	Queue     *job.Queue
@@ -46,6 +51,7 @@ type Deps struct {
 	Bus       *event.Bus
 	Log       *log.Log
 	Hub       *stream.Hub
+	Slog      *slog.Logger
 	Now       func() time.Time
 }
 
@@ -97,7 +103,7 @@ func (s *Service) Consumers() []log.Consumer {
 
 // Jobs of this slice.
 func (s *Service) Jobs() []job.Worker {
-	return []job.Worker{job.Work(s.workReport), job.Work(s.workLoosen)}
+	return []job.Worker{job.Work(s.workReport), job.Work(s.workLoosen), job.Every(watchEvery, watchArgs{}, s.workWatch)}
 }
 
 // Channels of this slice.
@@ -107,7 +113,7 @@ func (s *Service) Channels() []stream.Channel {
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return slices.Concat(s.reportEndpoints(), s.accountEndpoints(), s.settingsEndpoints(), s.captchaEndpoints(), []api.Endpoint{
+	return slices.Concat(s.reportEndpoints(), s.recipientEndpoints(), s.accountEndpoints(), s.settingsEndpoints(), s.captchaEndpoints(), []api.Endpoint{
 		api.Post("admin/show-moderation-logs", s.apiLogs, api.Admin("read:admin:show-moderation-log")),
 		api.Post("admin/suspend-user", s.apiSuspend, api.Moderator("write:admin:suspend-user"), api.Errors(errNobody, errRank)),
 		api.Post("admin/unsuspend-user", s.apiUnsuspend, api.Moderator("write:admin:unsuspend-user"), api.Errors(errNobody)),

@@ -20,6 +20,8 @@ import (
 const (
 	// reported is the kind of change that a new report is.
 	reported = "report.created"
+	// resolved is the kind of change that a report is when it is closed.
+	resolved = "report.resolved"
 	// maxComment of a report, in code points.
 	maxComment = 2048
 	// maxReported notes may one report be about.

@@ -184,6 +184,9 @@ func (s *Service) apiResolve(ctx context.Context, c *api.Call, req resolveReq) (
 		if _, err := tx.Exec(ctx, sqlResolve, r.ID, req.ResolvedAs, c.UserID); err != nil {
 			return fmt.Errorf("resolve report: %w", err)
 		}
+		if err := s.Log.Append(ctx, tx, resolved, r.ID, c.UserID, nil); err != nil {
+			return err
+		}
 		info := r.info()
 		info["resolvedAs"] = req.ResolvedAs
 		return s.acted(ctx, tx, c, "resolveAbuseReport", info)

@@ -105,7 +105,7 @@ SELECT a.email, coalesce(p.lang, '') FROM account a JOIN "user" u ON u.id = a.us
 WHERE a.user_id = ANY($1) AND a.email_verified AND a.email IS NOT NULL AND NOT u.is_suspended AND NOT u.is_deleted ORDER BY a.user_id`
 )
 
-// workReport writes to the moderators who have a proven address, and to the
+// workReport writes to the recipients who have a proven address, and to the
 // maintainer. The letter says whom the report is about, and nothing of what it
 // says or who made it: that is read here.
 func (s *Service) workReport(ctx context.Context, a reportArgs) error {
@@ -144,23 +144,33 @@ func (s *Service) workReport(ctx context.Context, a reportArgs) error {
 
 type addressee struct{ Email, Lang string }
 
-// addressees are who is written to about reports, each address once.
+// addressees are who is written to about reports, each address once: the recipients of
+// mail who are switched on or, where none has been named, all moderators; and the
+// maintainer.
 func (s *Service) addressees(ctx context.Context) ([]addressee, error) {
-	moderators, err := s.Roles.Moderators(ctx)
+	recipients, err := s.recipients(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]string, 0, len(moderators))
-	for userID := range moderators {
-		ids = append(ids, userID)
+	ids, named := []string{}, false
+	for _, r := range recipients {
+		named = named || r.UserID != nil
+		if r.UserID != nil && r.Active {
+			ids = append(ids, *r.UserID)
+		}
 	}
-	rows, err := s.DB.Query(ctx, sqlAddresses, ids)
-	if err != nil {
-		return nil, fmt.Errorf("addresses of moderators: %w", err)
+	if !named {
+		moderators, err := s.Roles.Moderators(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for userID := range moderators {
+			ids = append(ids, userID)
+		}
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[addressee])
+	list, err := s.addresses(ctx, s.DB, ids)
 	if err != nil {
-		return nil, fmt.Errorf("addresses of moderators: %w", err)
+		return nil, err
 	}
 	if m := s.Meta.Get().MaintainerEmail; m != nil && *m != "" {
 		list = append(list, addressee{Email: *m})
@@ -176,6 +186,19 @@ func (s *Service) addressees(ctx context.Context) ([]addressee, error) {
 	return out, nil
 }
 
+// addresses are the proven ones of accounts that may use the server.
+func (s *Service) addresses(ctx context.Context, q pg.Q, userIDs []string) ([]addressee, error) {
+	rows, err := q.Query(ctx, sqlAddresses, userIDs)
+	if err != nil {
+		return nil, fmt.Errorf("addresses of moderators: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[addressee])
+	if err != nil {
+		return nil, fmt.Errorf("addresses of moderators: %w", err)
+	}
+	return list, nil
+}
+
 // reportTexts by language: subject, what is said, what the button says.
 var reportTexts = map[string][3]string{
 	"ko": {"새 신고가 있어요", "{site}의 {target} 계정에 대한 신고가 들어왔어요. 내용은 관리 화면의 신고 목록에서 확인해 주세요.", "계정 보기"},
@@ -183,11 +206,16 @@ var reportTexts = map[string][3]string{
 	"en": {"A new report", "Somebody reported {target} on {site}. What they said is in the moderators' list of reports.", "See the account"},
 }
 
-func (s *Service) reportLetter(to addressee, target *user.User) mailer.Letter {
-	site := s.Meta.Host
+// site is what the server is called in letters.
+func (s *Service) site() string {
 	if n := s.Meta.Get().Name; n != nil && *n != "" {
-		site = *n
+		return *n
 	}
+	return s.Meta.Host
+}
+
+func (s *Service) reportLetter(to addressee, target *user.User) mailer.Letter {
+	site := s.site()
 	lang := s.Auth.Language(to.Lang)
 	t := reportTexts[lang]
 	fill := strings.NewReplacer("{site}", site, "{target}", "@"+target.Acct())

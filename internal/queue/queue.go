@@ -74,6 +74,8 @@ func queueOf(kind string) string {
 		return "relationship"
 	case slice == "drive":
 		return "objectStorage"
+	case kind == "webhook.system":
+		return "systemWebhookDeliver"
 	case slice == "webhook":
 		return "userWebhookDeliver"
 	}

@@ -47,7 +47,7 @@ func (s *Service) enqueue(ctx context.Context, tx *pg.Tx, hookID string, w what,
 type message struct {
 	Server    string `json:"server"`
 	HookID    string `json:"hookId"`
-	UserID    string `json:"userId"`
+	UserID    string `json:"userId,omitempty"` // "" of the server's own
 	EventID   string `json:"eventId"`
 	CreatedAt int64  `json:"createdAt"` // ms since 1970
 	Type      string `json:"type"`
@@ -56,7 +56,7 @@ type message struct {
 
 var errHookGone = errors.New("the webhook, or what it would be told of, is gone")
 
-// workSend tells a webhook. What refuses the call for good (4xx) is not asked again.
+// workSend tells a webhook of an account.
 func (s *Service) workSend(ctx context.Context, a sendArgs) error {
 	list, err := s.query(ctx, s.DB, sqlByID, a.HookID)
 	if err != nil {
@@ -73,21 +73,51 @@ func (s *Service) workSend(ctx context.Context, a sendArgs) error {
 	if err != nil {
 		return err
 	}
-	to, secret := h.URL, h.Secret
-	if a.Instead != nil {
-		plain, err := s.Box.Open(a.Instead.Sealed, box+h.ID)
-		if err != nil {
-			return job.Cancel(err)
-		}
-		to, secret = a.Instead.URL, string(plain)
+	to, secret, err := s.where(a.Instead, h.URL, h.Secret, box+h.ID)
+	if err != nil {
+		return err
 	}
-	b, err := json.Marshal(message{Server: s.Meta.Origin, HookID: h.ID, UserID: h.UserID, EventID: a.EventID, CreatedAt: a.At, Type: a.What.Type, Body: body})
+	return s.call(ctx, to, secret, sqlRemember, message{HookID: h.ID, UserID: h.UserID, EventID: a.EventID, CreatedAt: a.At, Type: a.What.Type, Body: body})
+}
+
+// seal keeps where a test goes: to the webhook's own address and with its secret, but
+// for what the test names instead.
+func (s *Service) seal(o override, url, secret, purpose string) (*target, error) {
+	if o.URL != nil {
+		if err := address(*o.URL); err != nil {
+			return nil, err
+		}
+		url = *o.URL
+	}
+	if o.Secret != nil {
+		secret = *o.Secret
+	}
+	return &target{URL: url, Sealed: s.Box.Seal([]byte(secret), purpose)}, nil
+}
+
+// where a call goes, and with what secret: a test's, or the webhook's own.
+func (s *Service) where(t *target, url, secret, purpose string) (string, string, error) {
+	if t == nil {
+		return url, secret, nil
+	}
+	plain, err := s.Box.Open(t.Sealed, purpose)
+	if err != nil {
+		return "", "", job.Cancel(err)
+	}
+	return t.URL, string(plain), nil
+}
+
+// call tells an address, and keeps what came of it by the statement remember. What
+// refuses the call for good (4xx) is not asked again.
+func (s *Service) call(ctx context.Context, to, secret, remember string, m message) error {
+	m.Server = s.Meta.Origin
+	b, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
-	status, err := s.post(ctx, to, secret, h.ID, b)
-	if e := s.remember(ctx, h.ID, status); e != nil {
-		return e
+	status, err := s.post(ctx, to, secret, m.HookID, b)
+	if _, e := s.DB.Exec(ctx, remember, m.HookID, s.Now(), status); e != nil {
+		return fmt.Errorf("webhook: %w", e)
 	}
 	switch {
 	case err != nil:
@@ -125,13 +155,6 @@ func (s *Service) post(ctx context.Context, to, secret, hookID string, body []by
 }
 
 const sqlRemember = `UPDATE webhook SET latest_sent_at = $2, latest_status = $3 WHERE id = $1`
-
-func (s *Service) remember(ctx context.Context, hookID string, status int) error {
-	if _, err := s.DB.Exec(ctx, sqlRemember, hookID, s.Now(), status); err != nil {
-		return fmt.Errorf("webhook: %w", err)
-	}
-	return nil
-}
 
 const sqlWanted = `SELECT n.id FROM note n`
 
@@ -202,18 +225,10 @@ func (s *Service) apiTest(ctx context.Context, c *api.Call, req testReq) (api.No
 	if err != nil {
 		return api.None{}, err
 	}
-	to := &target{URL: h.URL}
-	secret := h.Secret
-	if req.Override.URL != nil {
-		if err := address(*req.Override.URL); err != nil {
-			return api.None{}, err
-		}
-		to.URL = *req.Override.URL
+	to, err := s.seal(req.Override, h.URL, h.Secret, box+h.ID)
+	if err != nil {
+		return api.None{}, err
 	}
-	if req.Override.Secret != nil {
-		secret = *req.Override.Secret
-	}
-	to.Sealed = s.Box.Seal([]byte(secret), box+h.ID)
 	w := what{Type: req.Type, UserID: c.UserID, Reaction: "👍"}
 	switch req.Type {
 	case "follow", "unfollow", "followed":

@@ -1,14 +1,17 @@
 // Package webhook is in charge of telling addresses that accounts have named what
-// happens to them: notes, answers, reactions and followers. What is to be told is a
-// job in the transaction in which it is read from the change log; what is told is made
-// when it is sent, so that nothing is told of what is gone by then.
+// happens to them: notes, answers, reactions and followers; and addresses of the
+// server what happens to it: reports, new accounts, moderators who stay away. What is
+// to be told is a job in the transaction in which it is read from the change log; what
+// is told is made when it is sent, so that nothing is told of what is gone by then.
 package webhook
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +23,7 @@ import (
 	"buttersc.one/oven/internal/note"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/job"
 	"buttersc.one/oven/internal/socket/log"
 	"buttersc.one/oven/internal/user"
@@ -35,6 +39,7 @@ type Deps struct {
 	Notes *note.Service
 	Roles *role.Service
 	Queue *job.Queue
+	Bus   *event.Bus
 	Door  http.RoundTripper // guarded, to other servers
 	Now   func() time.Time
 }
@@ -55,14 +60,14 @@ func New(d Deps) *Service {
 
 // Endpoints is the API of this slice.
 func (s *Service) Endpoints() []api.Endpoint {
-	return []api.Endpoint{
+	return slices.Concat(s.systemEndpoints(), []api.Endpoint{
 		api.Post("i/webhooks/create", s.apiCreate, api.Scope("write:account"), api.Errors(errTooMany)),
 		api.Post("i/webhooks/list", s.apiList, api.Scope("read:account")),
 		api.Post("i/webhooks/show", s.apiShow, api.Scope("read:account"), api.Errors(errShowNone)),
 		api.Post("i/webhooks/update", s.apiUpdate, api.Scope("write:account"), api.Errors(errUpdateNone)),
 		api.Post("i/webhooks/delete", s.apiDelete, api.Scope("write:account"), api.Errors(errDeleteNone)),
 		api.Post("i/webhooks/test", s.apiTest, api.Secure, api.Scope("read:account"), api.Limit(60, 15*time.Minute), api.Errors(errTestNone)),
-	}
+	})
 }
 
 // Consumers read from the change log what is to be told.
@@ -70,13 +75,17 @@ func (s *Service) Consumers() []log.Consumer {
 	return []log.Consumer{{
 		Name: "webhook.events", Durable: true, Handle: s.onChanges,
 		Kinds: []string{"note.created", "note.reacted", "relation.followed", "relation.unfollowed"},
+	}, {
+		Name: "webhook.system", Durable: true, Handle: s.onSystem, Kinds: slices.Sorted(maps.Keys(systemEvents)),
 	}}
 }
 
 // Jobs of this slice.
-func (s *Service) Jobs() []job.Worker { return []job.Worker{job.Few(tries, s.workSend)} }
+func (s *Service) Jobs() []job.Worker {
+	return []job.Worker{job.Few(tries, s.workSend), job.Few(tries, s.workSystem)}
+}
 
-// Hook is a webhook.
+// Hook is a webhook of an account.
 type Hook struct {
 	ID, UserID   string
 	Name         string

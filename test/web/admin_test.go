@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"buttersc.one/oven/internal/testsrv"
@@ -30,6 +32,25 @@ func TestAdmin(t *testing.T) {
 			}
 		})
 	}
+	var mu sync.Mutex
+	told := []string{}
+	mux.HandleFunc("/hook", func(w http.ResponseWriter, r *http.Request) {
+		var b struct{ Type string }
+		if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		told = append(told, b.Type+" "+r.Header.Get("X-Misskey-Hook-Secret"))
+		mu.Unlock()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("/hooked", func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := json.NewEncoder(w).Encode(told); err != nil {
+			t.Error(err)
+		}
+	})
 	fault := httptest.NewServer(mux)
 	t.Cleanup(fault.Close)
 	npm.Run(t, "node", "admin.mjs", srv.Origin, fault.URL, root.Token, bob.Token)

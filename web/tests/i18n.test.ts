@@ -7,7 +7,7 @@ import { explain, fill, loadLanguage, loadTexts, t } from '../src/lib/i18n.ts';
 const names = (s: string): string[] => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!).sort();
 const locales = join(import.meta.dirname, '../src/locales');
 /** The catalogues, and what their keys begin with; the core's may begin with anything. */
-const areas: Record<string, RegExp> = { '': /./, 'settings.': /^(set|may|err)\./, 'admin.': /^adm\./, 'search.': /^search\./, 'push.': /^push\./, 'emoji.': /^(emo|about|err)\./, 'channels.': /^(ch|err)\./, 'drive.': /^(dr|err)\./, 'charts.': /^chart\./ };
+const areas: Record<string, RegExp> = { '': /./, 'settings.': /^(set|may|err)\./, 'admin.': /^(adm|err)\./, 'search.': /^search\./, 'push.': /^push\./, 'emoji.': /^(emo|about|err)\./, 'channels.': /^(ch|err)\./, 'drive.': /^(dr|err)\./, 'charts.': /^chart\./ };
 const read = (area: string, lang: string): Record<string, string> => JSON.parse(readFileSync(join(locales, `${area}${lang}.json`), 'utf8')) as Record<string, string>;
 const all = (lang: string): Record<string, string> => Object.assign({}, ...Object.keys(areas).map((a) => read(a, lang))) as Record<string, string>;
 const ko = all('ko');
