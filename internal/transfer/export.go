@@ -78,6 +78,10 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	}
 	name := k.name + "-" + c.AskedAt.UTC().Format("2006-01-02-15-04-05") + "." + k.ext
 	_, err = s.Drive.Add(ctx, drive.Upload{UserID: c.UserID, Path: out.Name(), Name: name, Force: true, Ours: true, With: func(ctx context.Context, tx *pg.Tx, f *drive.File) error {
+		// The drive holds the owner's row: who is leaving gets no file any more.
+		if owner, err := s.Users.ByIDIn(ctx, tx, c.UserID); err != nil || owner.IsDeleted {
+			return errors.Join(err, errand.Refuse("the account is not in use any more"))
+		}
 		tag, err := tx.Exec(ctx, sqlDone, c.ID, s.Now(), f.ID)
 		if err != nil {
 			return fmt.Errorf("export: %w", err)

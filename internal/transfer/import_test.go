@@ -231,6 +231,40 @@ func TestImportGoesOn(t *testing.T) {
 	says(t, told(t, alice, "app")[0], "Accounts to mute: not imported", "the file is not in the drive any more\n0 added, 0 as they were, 0 left out.")
 }
 
+// Whoever looks after the server can stop what an import sends, which ends it.
+func TestImportStopped(t *testing.T) {
+	t.Parallel()
+	far := testsrv.NewRemote(t)
+	s := testsrv.New(t)
+	s.User(t, "root")
+	alice := s.User(t, "alice")
+	var lines []string
+	for i := range 4 {
+		far.Actor(fmt.Sprint("u", i))
+		lines = append(lines, fmt.Sprint("u", i, "@", far.Host))
+	}
+	breaks(t, s, "NEW.added = 3")
+	f := alice.File(t, "f.csv", strings.NewReader(strings.Join(lines, "\n")), nil)
+	alice.Post(t, "i/import-following", m{"fileId": f["id"]})
+	s.Settle(t)
+	if n := s.Count(t, "SELECT count(*) FROM follow_request"); n != 2 {
+		t.Fatalf("%d are asked", n)
+	}
+	var stream int64
+	if err := s.DB.QueryRow(t.Context(), "SELECT stream_id FROM transfer").Scan(&stream); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.App.Delivery.CancelStream(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	mended(t, s)
+	s.Settle(t)
+	says(t, told(t, alice, "app")[0], "Accounts to follow: only a part was imported", "it was stopped by those who look after the server\n2 added, 0 as they were, 0 left out.")
+	if n := s.Count(t, "SELECT count(*) FROM follow_request"); n != 2 {
+		t.Errorf("%d are asked", n)
+	}
+}
+
 // A server that hangs is asked for few of its accounts, and holds up nobody.
 func TestHangingServer(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"buttersc.one/oven/internal/socket/remote"
+	"buttersc.one/oven/internal/user"
 )
 
 // A host that did not answer so often in a row is not asked for a while, so that one
@@ -45,7 +46,7 @@ func (s *silent) is(host string) bool {
 // heard takes note of how it went to ask a host, and tells whether it answered.
 func (s *silent) heard(host string, err error) bool {
 	var re *remote.Error
-	answered := err == nil || errors.As(err, &re) && !re.Temporary
+	answered := err == nil || errors.Is(err, user.ErrActor) || errors.Is(err, user.ErrConflict) || errors.As(err, &re) && !re.Temporary
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if answered {

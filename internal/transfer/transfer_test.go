@@ -384,4 +384,12 @@ func TestExportOnce(t *testing.T) {
 	says(t, told(t, alice, "app")[0], "Your notes: not exported", "Your drive is full.")
 	root.Post(t, "admin/roles/update-default-policies", m{"policies": m{"driveCapacityMb": 1, "uploadableFileTypes": []string{}}})
 	export(t, alice, "i/export-notes", "note", "notes"+js, nil)
+	// Who has left gets no file any more.
+	bob := s.User(t, "bob")
+	exec(t, s, `UPDATE "user" SET is_deleted = true WHERE id = $1`, bob.ID)
+	exec(t, s, `INSERT INTO transfer (id, way, what, user_id) VALUES ('x', 'export', 'note', $1)`, bob.ID)
+	s.Settle(t)
+	if n := s.Count(t, "SELECT count(*) FROM transfer WHERE finished_at IS NULL") + s.Count(t, "SELECT count(*) FROM drive_file WHERE user_id = $1", bob.ID); n != 0 {
+		t.Error("somebody who has left is given a file")
+	}
 }
