@@ -494,11 +494,11 @@ await step('lists come from a file, and go into one', async () => {
 	await choose.setInputFiles([{ name: 'empty.csv', mimeType: 'text/csv', buffer: Buffer.from('') }]);
 	await dialog.getByRole('button', { name: '가져오기', exact: true }).click();
 	await bora.getByText('파일이 비어 있어요.').waitFor();
-	await choose.setInputFiles([{ name: 'lists.csv', mimeType: 'text/csv', buffer: Buffer.from(`빵집,alice@${here}\n빵집,nobody@${here}\n`) }]);
+	await choose.setInputFiles([{ name: 'lists.csv', mimeType: 'text/csv', buffer: Buffer.from(`길동무,alice@${here}\n길동무,nobody@${here}\n`) }]);
 	await dialog.getByRole('button', { name: '취소' }).click();
-	const named = async () => (await call(await token(), 'users/lists/list')).find((l) => l.name === '빵집');
+	const named = async () => (await call(await token(), 'users/lists/list')).find((l) => l.name === '길동무');
 	assert(!await named(), 'it was imported unasked');
-	await choose.setInputFiles([{ name: 'lists.csv', mimeType: 'text/csv', buffer: Buffer.from(`빵집,alice@${here}\n빵집,nobody@${here}\n`) }]);
+	await choose.setInputFiles([{ name: 'lists.csv', mimeType: 'text/csv', buffer: Buffer.from(`길동무,alice@${here}\n길동무,nobody@${here}\n`) }]);
 	await dialog.getByRole('button', { name: '가져오기', exact: true }).click();
 	await bora.getByText('가져오기를 시작했어요.').waitFor();
 	await call(null, 'oven/settle', { timeout: 60 });
