@@ -1563,6 +1563,30 @@ CREATE TABLE "system_webhook" (
 	CONSTRAINT system_webhook_pkey PRIMARY KEY (id)
 );
 
+-- owner: transfer. What people carry out into files (file_id once it is written) and in from them (file_id). position: how far a file was taken in, in bytes or entries; each line is carried out in the transaction that moves it; tries: since it last moved; stream_id: of the deliveries it makes; remarks: the first of what was left out, and why. Forgotten a month after the end
+CREATE TABLE "transfer" (
+	id text COLLATE "C" NOT NULL,
+	way text NOT NULL,
+	what text NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	file_id text COLLATE "C",
+	options jsonb NOT NULL DEFAULT '{}'::jsonb,
+	asked_at timestamp with time zone NOT NULL DEFAULT now(),
+	due_at timestamp with time zone NOT NULL DEFAULT now(),
+	finished_at timestamp with time zone,
+	tries integer NOT NULL DEFAULT 0,
+	"position" bigint NOT NULL DEFAULT 0,
+	stream_id bigint,
+	added integer NOT NULL DEFAULT 0,
+	same integer NOT NULL DEFAULT 0,
+	passed integer NOT NULL DEFAULT 0,
+	remarks jsonb NOT NULL DEFAULT '[]'::jsonb,
+	CONSTRAINT transfer_pkey PRIMARY KEY (id),
+	CONSTRAINT transfer_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+	CONSTRAINT transfer_way_check CHECK ((way = ANY (ARRAY['import'::text, 'export'::text])))
+);
+CREATE INDEX transfer_due_idx ON public.transfer USING btree (due_at) WHERE (finished_at IS NULL);
+
 -- owner: auth. Names are never given out twice
 CREATE TABLE "used_username" (
 	username_lower text COLLATE "C" NOT NULL,

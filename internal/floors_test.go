@@ -15,7 +15,7 @@ import (
 // own, never its own floor, never above. A new package needs a place here.
 var floors = [][]string{
 	{"lib"},
-	{"socket/api", "socket/event", "socket/log", "socket/job", "socket/doctor", "socket/chart"},
+	{"socket/api", "socket/event", "socket/log", "socket/job", "socket/doctor", "socket/chart", "socket/errand"},
 	{"socket/stream", "socket/remote", "socket/delivery", "socket/inbox", "socket/mailer"},
 	{"meta"},
 	{"role", "instance", "emoji"},
@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"reaction", "timeline", "hashtag", "search"},
 	{"list", "clip", "draft", "antenna", "game", "catalogue", "preview", "translate"},
 	{"notification", "stats", "webhook"},
-	{"profile", "federation", "site", "moderation", "queue", "push", "letter"},
+	{"profile", "federation", "site", "moderation", "queue", "push", "letter", "transfer"},
 	{"account", "retention", "doctor", "backup"},
 	{"app"},
 	{"testsrv"},

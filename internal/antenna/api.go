@@ -70,34 +70,36 @@ func (s *Service) apiCreate(ctx context.Context, c *api.Call, req createReq) (*P
 	a := &Antenna{ID: s.IDs.Now(), UserID: c.UserID, Name: req.Name, Src: req.Src, ListID: req.ListID, Keywords: req.Keywords, Exclude: req.Exclude, Users: req.Users,
 		CaseSensitive: req.CaseSensitive, LocalOnly: req.LocalOnly, ExcludeBots: req.ExcludeBots, WithReplies: req.WithReplies, WithFile: req.WithFile,
 		ExcludeSensitive: req.ExcludeSensitive, Active: true}
-	if err := a.tidy(errCreateEmpty); err != nil {
-		return nil, err
-	}
-	policies, err := s.Roles.Of(ctx, c.UserID)
-	if err != nil {
-		return nil, err
-	}
-	err = s.DB.Tx(ctx, func(tx *pg.Tx) error {
-		if _, err := tx.Exec(ctx, sqlOwner, c.UserID); err != nil { // one at a time
-			return fmt.Errorf("antenna: %w", err)
-		}
-		var n int
-		if err := tx.QueryRow(ctx, sqlCount, c.UserID).Scan(&n); err != nil {
-			return fmt.Errorf("count antennas: %w", err)
-		}
-		if n >= policies.AntennaLimit {
-			return errTooMany
-		}
-		if err := s.list(ctx, tx, a, errCreateNoList); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, sqlInsert, a.args()...)
-		return err
-	})
-	if err != nil {
+	if err := s.DB.Tx(ctx, func(tx *pg.Tx) error { return s.add(ctx, tx, a) }); err != nil {
 		return nil, err
 	}
 	return s.pack(a)
+}
+
+// add keeps an antenna; its errors are those of antennas/create.
+func (s *Service) add(ctx context.Context, tx *pg.Tx, a *Antenna) error {
+	if err := a.tidy(errCreateEmpty); err != nil {
+		return err
+	}
+	policies, err := s.Roles.Of(ctx, a.UserID)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, sqlOwner, a.UserID); err != nil { // one at a time
+		return fmt.Errorf("antenna: %w", err)
+	}
+	var n int
+	if err := tx.QueryRow(ctx, sqlCount, a.UserID).Scan(&n); err != nil {
+		return fmt.Errorf("count antennas: %w", err)
+	}
+	if n >= policies.AntennaLimit {
+		return errTooMany
+	}
+	if err := s.list(ctx, tx, a, errCreateNoList); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, sqlInsert, a.args()...)
+	return err
 }
 
 // list makes sure that an antenna for a list names one of its owner's.

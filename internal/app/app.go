@@ -68,6 +68,7 @@ import (
 	"buttersc.one/oven/internal/socket/stream"
 	"buttersc.one/oven/internal/stats"
 	"buttersc.one/oven/internal/timeline"
+	"buttersc.one/oven/internal/transfer"
 	"buttersc.one/oven/internal/translate"
 	"buttersc.one/oven/internal/user"
 	"buttersc.one/oven/internal/webhook"
@@ -158,6 +159,7 @@ type App struct {
 	Push          *push.Service
 	Stats         *stats.Service
 	Profiles      *profile.Service
+	Transfers     *transfer.Service
 	Accounts      *account.Service
 	Moderation    *moderation.Service
 	Federation    *federation.Service
@@ -366,6 +368,8 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
 		Wardrobe: a.Decorations, Stats: a.Stats, Remote: a.Remote, Queue: a.Jobs, Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
+	a.Transfers = transfer.New(transfer.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Roles: a.Roles, Users: a.Users, Relations: a.Relations, Drive: a.Drive, Notes: a.Notes,
+		Lists: a.Lists, Antennas: a.Antennas, Delivery: a.Delivery, Bus: a.Bus, Slog: o.Log, Dir: o.TempDir, Now: a.clock.Now})
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,
 		Delivery: a.Delivery, Queue: a.Jobs, IDs: ids, Log: a.Log, Slog: o.Log, Now: a.clock.Now})
@@ -400,7 +404,7 @@ type (
 // mistake: its method has another name than app looks for.
 func (a *App) plugAll() error {
 	for _, s := range []any{a.Mail, a.Meta, a.Roles, a.Instances, a.Emojis, a.Decorations, a.News, a.Users, a.Auth, a.Relations, a.Drive, a.Channels, a.Notes, a.Reactions,
-		a.Timelines, a.Lists, a.Hashtags, a.Search, a.Clips, a.Drafts, a.Antennas, a.Games, a.Catalogue, a.Previews, a.Translations, a.Notifications, a.Webhooks, a.Push, a.Letters, a.Stats, a.Profiles, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
+		a.Timelines, a.Lists, a.Hashtags, a.Search, a.Clips, a.Drafts, a.Antennas, a.Games, a.Catalogue, a.Previews, a.Translations, a.Notifications, a.Webhooks, a.Push, a.Letters, a.Stats, a.Profiles, a.Transfers, a.Accounts, a.Moderation, a.Federation, a.Site, a.Queues, a.Retention, a.Backups, a.health, &testMode{a}} {
 		if !a.plug(s) {
 			return fmt.Errorf("%T plugs nothing", s)
 		}
@@ -504,6 +508,7 @@ func (a *App) Run(ctx context.Context) error {
 		run("retention", a.Retention.Run)
 		run("files", a.Drive.Run)
 		run("archives of emoji", a.Catalogue.Run)
+		run("transfers", a.Transfers.Run)
 		run("inbox", a.health.whileSound(a.Inbox.Run))
 	}
 	close(a.ready)

@@ -161,7 +161,7 @@ func (a *App) Settled(ctx context.Context) (bool, error) {
 		if err != nil || due > 0 {
 			return false, err
 		}
-		for _, pending := range []func(context.Context) (int64, error){a.Inbox.Pending, a.Accounts.Pending, a.Accounts.PendingMoves, a.Retention.Pending, a.Catalogue.Pending, a.Delivery.Pending, a.Search.Pending} {
+		for _, pending := range []func(context.Context) (int64, error){a.Inbox.Pending, a.Accounts.Pending, a.Accounts.PendingMoves, a.Retention.Pending, a.Catalogue.Pending, a.Transfers.Pending, a.Delivery.Pending, a.Search.Pending} {
 			if n, err := pending(ctx); err != nil || n > 0 {
 				return false, err
 			}

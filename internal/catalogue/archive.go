@@ -13,6 +13,7 @@ import (
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/lib/unzip"
+	"buttersc.one/oven/internal/socket/errand"
 )
 
 // Bounds of an archive of emoji, so that none can take more than it looks like.
@@ -179,13 +180,11 @@ func (x *entry) tidy() {
 	x.Aliases = x.Aliases[:min(len(x.Aliases), 256)]
 }
 
-// bounded is a text of at most so many characters, without what PostgreSQL keeps
-// no text with.
+// bounded is a text of at most so many characters.
 func bounded(t *string, max int) *string {
 	if t == nil {
 		return nil
 	}
-	r := []rune(strings.ToValidUTF8(strings.ReplaceAll(*t, "\x00", ""), ""))
-	s := string(r[:min(len(r), max)])
+	s := errand.Bounded(*t, max)
 	return &s
 }

@@ -2,13 +2,12 @@ package catalogue
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"buttersc.one/oven/internal/lib/pg"
+	"buttersc.one/oven/internal/socket/errand"
 )
 
 // The ways that emoji are carried; one archive goes each way at a time.
@@ -17,44 +16,21 @@ const (
 	wayOut = "export"
 )
 
-const (
-	carryTries  = 12 // without going on; then whoever asked is told
-	lookEvery   = time.Second
-	carryKept   = 30 * 24 * time.Hour // after its end
-	maxRemarks  = 100
-	maxReport   = 4000 // characters
-	maxReported = 60   // characters of a name that is none
-)
-
-// Reported is emitted, in the transaction that ends it, when there is something to
-// be said of what somebody has asked for.
-type Reported struct {
-	UserID, Header, Body string
-}
-
 // carry is an archive on its way.
 type carry struct {
-	ID, UserID string
-	FileID     *string
-	AskedAt    time.Time
-	Tries      int // this one counted
-	Position   int
+	errand.Row
+	UserID   string
+	FileID   *string
+	AskedAt  time.Time
+	Position int
 }
-
-// refusal ends it for a reason that can be told.
-type refusal struct{ why string }
-
-func (r *refusal) Error() string { return r.why }
-
-// errElsewhere says that another process has gone on, or that it is over.
-var errElsewhere = errors.New("the archive is carried elsewhere")
 
 const (
 	sqlAsk  = `INSERT INTO emoji_carry (id, kind, user_id, file_id, asked_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)`
 	sqlOpen = `SELECT count(*) FROM emoji_carry WHERE finished_at IS NULL AND due_at <= $1 AND kind = ANY($2)`
 	sqlTake = `
 UPDATE emoji_carry SET tries = tries + 1
-WHERE id = (SELECT id FROM emoji_carry WHERE finished_at IS NULL AND due_at <= $1 AND kind = $2 ORDER BY due_at, id LIMIT 1)
+WHERE id = (SELECT id FROM emoji_carry WHERE finished_at IS NULL AND due_at <= $1 AND kind = $2 AND id <> ALL($3) ORDER BY due_at, id LIMIT 1)
 RETURNING id, user_id, file_id, asked_at, tries, position`
 	sqlLater  = `UPDATE emoji_carry SET due_at = $2, tries = $3 WHERE id = $1 AND finished_at IS NULL`
 	sqlForget = `DELETE FROM emoji_carry WHERE finished_at < $1`
@@ -65,12 +41,7 @@ func (s *Service) ask(ctx context.Context, tx *pg.Tx, way, userID string, fileID
 	if _, err := tx.Exec(ctx, sqlAsk, s.IDs.Now(), way, userID, fileID, s.Now()); err != nil {
 		return fmt.Errorf("ask for an archive: %w", err)
 	}
-	tx.AfterCommit(func() {
-		select {
-		case s.wake[way] <- struct{}{}:
-		default:
-		}
-	})
+	tx.AfterCommit(s.runs[way].Poke)
 	return nil
 }
 
@@ -90,80 +61,55 @@ func (s *Service) pending(ctx context.Context, ways []string) (n int64, err erro
 // gone on with by whatever process comes first.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.run(ctx, wayIn, 0, s.takeIn) })
-	wg.Go(func() { s.run(ctx, wayOut, 1, s.writeOut) })
+	for _, r := range s.runs {
+		wg.Go(func() { _ = r.Run(ctx) })
+	}
 	wg.Wait()
 	return nil
 }
 
-func (s *Service) run(ctx context.Context, way string, key int32, work func(context.Context, *carry) error) {
-	for ctx.Err() == nil {
-		if err := s.round(ctx, way, key, work); err != nil && ctx.Err() == nil {
-			s.Slog.Error("archives of emoji", "way", way, "err", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(lookEvery):
-		case <-s.wake[way]:
-		}
-	}
+// runner carries the archives that go one way.
+func (s *Service) runner(way string, key int32, work func(context.Context, *carry) error) *errand.Runner[*carry] {
+	return errand.New(errand.Runner[*carry]{Name: "archives of emoji", DB: s.DB, Class: pg.LockCarry, Key: key, Workers: 1, Book: book{s, way}, Work: work, Slog: s.Slog})
 }
 
-// round carries all that is to be carried one way, unless another process does.
-func (s *Service) round(ctx context.Context, way string, key int32, work func(context.Context, *carry) error) error {
-	if n, err := s.pending(ctx, []string{way}); err != nil || n == 0 {
-		return err
-	}
-	lock, err := s.DB.TryLock(ctx, pg.LockCarry, key)
-	if errors.Is(err, pg.ErrLocked) {
-		return nil
+// book are the archives that go one way.
+type book struct {
+	*Service
+	way string
+}
+
+// Due implements errand.Book.
+func (b book) Due(ctx context.Context) (int64, error) { return b.pending(ctx, []string{b.way}) }
+
+// Take implements errand.Book.
+func (b book) Take(ctx context.Context, but []string) (*carry, error) {
+	c := &carry{}
+	err := b.DB.QueryRow(ctx, sqlTake, b.Now(), b.way, but).Scan(&c.ID, &c.UserID, &c.FileID, &c.AskedAt, &c.Tries, &c.Position)
+	if pg.NoRows(err) {
+		return nil, errand.ErrNone
 	}
 	if err != nil {
-		return fmt.Errorf("carry emoji: %w", err)
+		return nil, fmt.Errorf("carry emoji: %w", err)
 	}
-	defer lock.Release()
-	if _, err := s.DB.Exec(ctx, sqlForget, s.Now().Add(-carryKept)); err != nil {
-		return fmt.Errorf("forget archives: %w", err)
-	}
-	for {
-		c := &carry{}
-		err := s.DB.QueryRow(ctx, sqlTake, s.Now(), way).Scan(&c.ID, &c.UserID, &c.FileID, &c.AskedAt, &c.Tries, &c.Position)
-		if pg.NoRows(err) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("carry emoji: %w", err)
-		}
-		if err := s.one(ctx, c, work); err != nil {
-			return err
-		}
-	}
+	return c, nil
 }
 
-// one carries an archive, and says what becomes of it when that cannot be done.
-func (s *Service) one(ctx context.Context, c *carry, work func(context.Context, *carry) error) error {
-	err := error(&refusal{"the server has ended each time that it was at it"})
-	if c.Tries <= carryTries {
-		err = work(ctx, c)
-	}
-	var no *refusal
-	switch {
-	case err == nil, errors.Is(err, errElsewhere):
-		return nil
-	case ctx.Err() != nil: // the server stops, which is no try
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		_, err := s.DB.Exec(ctx, sqlLater, c.ID, s.Now(), c.Tries-1)
-		return err
-	case errors.As(err, &no):
-		return s.end(ctx, c, no.why)
-	case c.Tries >= carryTries:
-		s.Slog.Error("an archive of emoji is given up", "id", c.ID, "err", err)
-		return s.end(ctx, c, "the server could not go on; ask again to have it try once more")
-	}
-	s.Slog.Warn("an archive of emoji is tried again", "id", c.ID, "err", err)
-	_, err = s.DB.Exec(ctx, sqlLater, c.ID, s.Now().Add(time.Duration(min(c.Tries, 5))*time.Minute), c.Tries)
+// Later implements errand.Book.
+func (b book) Later(ctx context.Context, c *carry, in time.Duration, tries int) error {
+	_, err := b.DB.Exec(ctx, sqlLater, c.ID, b.Now().Add(in), tries)
 	return err
+}
+
+// Fail implements errand.Book.
+func (b book) Fail(ctx context.Context, c *carry, why string) error { return b.end(ctx, c, why) }
+
+// Forget implements errand.Book.
+func (b book) Forget(ctx context.Context) error {
+	if _, err := b.DB.Exec(ctx, sqlForget, b.Now().Add(-errand.Kept)); err != nil {
+		return fmt.Errorf("forget archives: %w", err)
+	}
+	return nil
 }
 
 const sqlEnd = `
@@ -193,8 +139,8 @@ func (s *Service) end(ctx context.Context, c *carry, failed string) error {
 	})
 }
 
-func (o *outcome) report(userID, failed string) Reported {
-	r := Reported{UserID: userID, Header: "Custom emoji were imported"}
+func (o *outcome) report(userID, failed string) errand.Reported {
+	r := errand.Reported{UserID: userID, Header: "Custom emoji were imported"}
 	var lines []string
 	switch {
 	case failed != "" && o.way == wayOut:
@@ -205,28 +151,11 @@ func (o *outcome) report(userID, failed string) Reported {
 		r.Header = "Custom emoji could not be imported"
 	}
 	if failed != "" {
-		lines = append(lines, *bounded(&failed, 500))
+		lines = append(lines, errand.Failed(failed))
 	}
 	if o.way == wayIn {
 		lines = append(lines, fmt.Sprintf("%d added, %d replaced, %d as they were, %d passed over.", o.added, o.replaced, o.same, o.passed))
 	}
-	r.Body = listing(lines, o.remarks, o.passed)
+	r.Body = errand.Listing(lines, o.remarks, o.passed)
 	return r
-}
-
-// listing is a text of bounded length: lines, and as many of the remarks as there
-// is room for.
-func listing(lines, remarks []string, all int) string {
-	text, shown := strings.Join(lines, "\n"), 0
-	for _, m := range remarks {
-		if len([]rune(text))+len([]rune(m)) > maxReport-40 {
-			break
-		}
-		text += "\n" + m
-		shown++
-	}
-	if more := all - shown; more > 0 {
-		text += fmt.Sprintf("\n… and %d more.", more)
-	}
-	return text
 }

@@ -17,6 +17,7 @@ import (
 	"buttersc.one/oven/internal/meta"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/errand"
 	"buttersc.one/oven/internal/socket/event"
 )
 
@@ -37,12 +38,14 @@ type Deps struct {
 // Service looks after the emoji.
 type Service struct {
 	Deps
-	wake map[string]chan struct{} // by the way that an archive goes
+	runs map[string]*errand.Runner[*carry] // by the way that an archive goes
 }
 
 // New makes the service.
 func New(d Deps) *Service {
-	return &Service{Deps: d, wake: map[string]chan struct{}{wayIn: make(chan struct{}, 1), wayOut: make(chan struct{}, 1)}}
+	s := &Service{Deps: d}
+	s.runs = map[string]*errand.Runner[*carry]{wayIn: s.runner(wayIn, 0, s.takeIn), wayOut: s.runner(wayOut, 1, s.writeOut)}
+	return s
 }
 
 const policy = "canManageCustomEmojis"

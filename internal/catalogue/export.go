@@ -14,6 +14,7 @@ import (
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/errand"
 )
 
 func (s *Service) apiExport(ctx context.Context, c *api.Call, _ struct{}) (api.None, error) {
@@ -53,11 +54,11 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 			return fmt.Errorf("export emoji: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
-			return errElsewhere
+			return errand.ErrElsewhere
 		}
 		if len(without) > 0 {
 			lines := []string{fmt.Sprintf("%d of %d have no picture in the archive, and are not imported from it:", len(without), len(list))}
-			if err := s.Bus.Emit(ctx, tx, Reported{UserID: c.UserID, Header: "Custom emoji were exported, some without picture", Body: listing(lines, without, len(without))}); err != nil {
+			if err := s.Bus.Emit(ctx, tx, errand.Reported{UserID: c.UserID, Header: "Custom emoji were exported, some without picture", Body: errand.Listing(lines, without, len(without))}); err != nil {
 				return err
 			}
 		}
@@ -65,7 +66,7 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	}})
 	var no *api.Error
 	if errors.As(err, &no) {
-		return &refusal{no.Message}
+		return errand.Refuse(no.Message)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/lib/pg"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/errand"
 )
 
 var errImportNoFile = api.Err("NO_SUCH_FILE", "b1c2a5de-6f83-4c8e-9d0b-2e6a51f0c7d3", "There is no such file.")
@@ -38,7 +39,7 @@ func (s *Service) apiImport(ctx context.Context, c *api.Call, req importReq) (ap
 func (s *Service) takeIn(ctx context.Context, c *carry) error {
 	in, err := s.fetch(ctx, *c.FileID)
 	if errors.Is(err, drive.ErrNotFound) {
-		return &refusal{"the archive is not in the drive any more"}
+		return errand.Refuse("the archive is not in the drive any more")
 	}
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func (s *Service) takeIn(ctx context.Context, c *carry) error {
 	}
 	o, err := open(in, info.Size())
 	if errors.Is(err, errArchive) {
-		return &refusal{err.Error()}
+		return errand.Refuse(err.Error())
 	}
 	if err != nil {
 		return err
@@ -108,21 +109,21 @@ WHERE id = $1`
 )
 
 // turn makes sure, in tx, that the entry is the next one, which nobody else is at;
-// errElsewhere.
+// errand.ErrElsewhere.
 func turn(ctx context.Context, tx *pg.Tx, c *carry, i int) error {
 	tag, err := tx.Exec(ctx, sqlTurn, c.ID, i)
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return errElsewhere
+		return errand.ErrElsewhere
 	}
 	return nil
 }
 
 // step is done with an entry, in the transaction that applies it.
 func step(ctx context.Context, tx *pg.Tx, c *carry, result, remark string) error {
-	if _, err := tx.Exec(ctx, sqlStep, c.ID, result, remark, maxRemarks); err != nil {
+	if _, err := tx.Exec(ctx, sqlStep, c.ID, result, remark, errand.MaxRemarks); err != nil {
 		return fmt.Errorf("step: %w", err)
 	}
 	return nil
@@ -130,7 +131,7 @@ func step(ctx context.Context, tx *pg.Tx, c *carry, result, remark string) error
 
 // pass leaves an entry out, for a reason.
 func (s *Service) pass(ctx context.Context, c *carry, i int, name, why string) error {
-	remark := *bounded(&name, maxReported) + ": " + *bounded(&why, 160)
+	remark := errand.Remark(name, why)
 	return s.DB.Tx(ctx, func(tx *pg.Tx) error {
 		if err := turn(ctx, tx, c, i); err != nil {
 			return err

@@ -17,7 +17,7 @@ const leftAfter = time.Hour
 // files in the making. Other processes may be using it.
 func (s *Service) SweepAll() error {
 	var errs []error
-	for _, made := range []string{"upload-*", "fetched-*", "temp-*", "stripped-*", "emoji-*.zip"} {
+	for _, made := range []string{"upload-*", "fetched-*", "temp-*", "stripped-*", "emoji-*.zip", "transfer-*"} {
 		errs = append(errs, s.Sweep(made, leftAfter))
 	}
 	return errors.Join(errs...)

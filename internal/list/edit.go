@@ -34,7 +34,8 @@ const (
 	sqlUpdate    = `UPDATE user_list SET name = coalesce($3, name), is_public = coalesce($4, is_public) WHERE id = $1 AND user_id = $2`
 )
 
-var errLimit = errors.New("as many lists as allowed")
+// ErrLimit says that somebody has as many lists as he may.
+var ErrLimit = errors.New("as many lists as allowed")
 
 func (s *Service) create(ctx context.Context, tx *pg.Tx, userID, name string) (*List, error) {
 	policies, err := s.roles.Of(ctx, userID)
@@ -49,7 +50,7 @@ func (s *Service) create(ctx context.Context, tx *pg.Tx, userID, name string) (*
 		return nil, fmt.Errorf("create list: %w", err)
 	}
 	if n >= policies.UserListLimit {
-		return nil, errLimit
+		return nil, ErrLimit
 	}
 	l := &List{ID: s.ids.Now(), UserID: userID, Name: name, Members: []string{}}
 	if _, err := tx.Exec(ctx, sqlInsert, l.ID, userID, name); err != nil {
@@ -64,7 +65,7 @@ func (s *Service) apiCreate(ctx context.Context, c *api.Call, req createReq) (*p
 		l, err = s.create(ctx, tx, c.UserID, req.Name)
 		return err
 	})
-	if errors.Is(err, errLimit) {
+	if errors.Is(err, ErrLimit) {
 		return nil, errTooMany
 	}
 	if err != nil {
@@ -104,7 +105,7 @@ func (s *Service) apiCopy(ctx context.Context, c *api.Call, req copyReq) (*packe
 		}
 		return nil
 	})
-	if errors.Is(err, errLimit) {
+	if errors.Is(err, ErrLimit) {
 		return nil, errCopyTooMany
 	}
 	if err != nil {

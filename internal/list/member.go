@@ -14,11 +14,12 @@ import (
 	"buttersc.one/oven/internal/user"
 )
 
+// Reasons for which an account is not put on a list.
 var (
-	errNoUser  = errors.New("no such account")
-	errAlready = errors.New("on the list already")
-	errBlocked = errors.New("blocked by the account")
-	errFull    = errors.New("the list is full")
+	ErrNoUser  = errors.New("no such account")
+	ErrAlready = errors.New("on the list already")
+	ErrBlocked = errors.New("blocked by the account")
+	ErrFull    = errors.New("the list is full")
 )
 
 // memberErrors are what an endpoint says when an account cannot be added.
@@ -30,13 +31,13 @@ func (m memberErrors) all() []*api.Error {
 
 func (m memberErrors) of(err error) error {
 	switch {
-	case errors.Is(err, errNoUser):
+	case errors.Is(err, ErrNoUser):
 		return m.noUser
-	case errors.Is(err, errAlready):
+	case errors.Is(err, ErrAlready):
 		return m.already
-	case errors.Is(err, errBlocked):
+	case errors.Is(err, ErrBlocked):
 		return m.blocked
-	case errors.Is(err, errFull):
+	case errors.Is(err, ErrFull):
 		return m.tooMany
 	}
 	return err
@@ -52,7 +53,7 @@ func (s *Service) push(ctx context.Context, tx *pg.Tx, l *List, userID string) e
 	}
 	u, err := s.users.ByIDIn(ctx, tx, userID)
 	if errors.Is(err, user.ErrNotFound) || err == nil && u.IsDeleted {
-		return errNoUser
+		return ErrNoUser
 	}
 	if err != nil {
 		return err
@@ -63,21 +64,21 @@ func (s *Service) push(ctx context.Context, tx *pg.Tx, l *List, userID string) e
 			return err
 		}
 		if blocked {
-			return errBlocked
+			return ErrBlocked
 		}
 	}
 	if slices.Contains(l.Members, userID) {
-		return errAlready
+		return ErrAlready
 	}
 	if len(l.Members) >= policies.UserEachUserListsLimit {
-		return errFull
+		return ErrFull
 	}
 	tag, err := tx.Exec(ctx, sqlAdd, s.ids.Now(), l.ID, userID)
 	if err != nil {
 		return fmt.Errorf("add to list: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return errAlready
+		return ErrAlready
 	}
 	l.Members = append(l.Members, userID)
 	return s.changed(ctx, tx, l.ID, l.UserID, changedData{Event: "userAdded", UserID: userID})

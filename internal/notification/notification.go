@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"buttersc.one/oven/internal/auth"
-	"buttersc.one/oven/internal/catalogue"
 	"buttersc.one/oven/internal/draft"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/lib/id"
@@ -20,6 +19,7 @@ import (
 	"buttersc.one/oven/internal/relation"
 	"buttersc.one/oven/internal/role"
 	"buttersc.one/oven/internal/socket/api"
+	"buttersc.one/oven/internal/socket/errand"
 	"buttersc.one/oven/internal/socket/event"
 	"buttersc.one/oven/internal/socket/log"
 	"buttersc.one/oven/internal/socket/stream"
@@ -74,7 +74,7 @@ func (s *Service) Listeners() []event.Listener {
 		event.On("notification.export", func(ctx context.Context, tx *pg.Tx, e drive.Exported) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "exportCompleted", data: data{Exported: e.What, FileID: e.FileID}})
 		}),
-		event.On("notification.emoji", func(ctx context.Context, tx *pg.Tx, e catalogue.Reported) error {
+		event.On("notification.errand", func(ctx context.Context, tx *pg.Tx, e errand.Reported) error {
 			return s.addTo(ctx, tx, e.UserID, row{typ: "app", data: data{App: &appData{Body: e.Body, Header: &e.Header}}})
 		}),
 		event.On("notification.role", s.onAssigned),

@@ -152,6 +152,17 @@ func (s *Service) request(ctx context.Context, tx *pg.Tx, follower, followee *us
 	return s.bus.Emit(ctx, tx, Requested{Follower: follower, Followee: followee})
 }
 
+const sqlAsked = `SELECT EXISTS (SELECT FROM follow_request WHERE follower_id = $1 AND followee_id = $2)`
+
+// Asked tells whether a waits for b's consent to follow.
+func (s *Service) Asked(ctx context.Context, q pg.Q, a, b string) (bool, error) {
+	var yes bool
+	if err := q.QueryRow(ctx, sqlAsked, a, b).Scan(&yes); err != nil {
+		return false, fmt.Errorf("asked: %w", err)
+	}
+	return yes, nil
+}
+
 // Accept makes a waiting request real. ErrNone when there is none.
 func (s *Service) Accept(ctx context.Context, tx *pg.Tx, follower, followee *user.User) error {
 	_, activityID, withReplies, err := s.takeRequest(ctx, tx, follower.ID, followee.ID)

@@ -46,6 +46,11 @@ func (s *Service) apiMute(ctx context.Context, c *api.Call, req muteReq) (api.No
 	return api.None{}, err
 }
 
+// Mute mutes an account for good; ErrAlready.
+func (s *Service) Mute(ctx context.Context, tx *pg.Tx, muter, mutee *user.User) error {
+	return s.insertTie(sqlMute, "muted", nil)(ctx, tx, muter, mutee)
+}
+
 func (s *Service) apiUnmute(ctx context.Context, c *api.Call, req userReq) (api.None, error) {
 	_, err := s.run(ctx, c, req.UserID, verb{
 		noSuchUser: api.Err("NO_SUCH_USER", "b851d00b-8ab1-4a56-8b1b-e24187cb48ef", "There is no such account."),

@@ -486,6 +486,36 @@ await step('an account is cleared: looked at, begun later, stopped, then for goo
 	assert(left.length === 1 && left[0].id === pinned, `left: ${left.map((n) => n.text)}`);
 });
 
+await step('lists come from a file, and go into one', async () => {
+	const here = new URL(origin).host;
+	await visit('import-export', '내보내기와 가져오기');
+	await look('import-export');
+	const choose = bora.getByLabel('가져올 파일: 리스트').and(bora.locator('input'));
+	await choose.setInputFiles([{ name: 'empty.csv', mimeType: 'text/csv', buffer: Buffer.from('') }]);
+	await dialog.getByRole('button', { name: '가져오기', exact: true }).click();
+	await bora.getByText('파일이 비어 있어요.').waitFor();
+	await choose.setInputFiles([{ name: 'lists.csv', mimeType: 'text/csv', buffer: Buffer.from(`길동무,alice@${here}\n길동무,nobody@${here}\n`) }]);
+	await dialog.getByRole('button', { name: '취소' }).click();
+	const named = async () => (await call(await token(), 'users/lists/list')).find((l) => l.name === '길동무');
+	assert(!await named(), 'it was imported unasked');
+	await choose.setInputFiles([{ name: 'lists.csv', mimeType: 'text/csv', buffer: Buffer.from(`길동무,alice@${here}\n길동무,nobody@${here}\n`) }]);
+	await dialog.getByRole('button', { name: '가져오기', exact: true }).click();
+	await bora.getByText('가져오기를 시작했어요.').waitFor();
+	await call(null, 'oven/settle', { timeout: 60 });
+	const list = await named();
+	assert(list?.userIds.length === 1, JSON.stringify(list));
+	await bora.getByRole('button', { name: '리스트 내보내기' }).click();
+	await bora.getByText('내보내기를 시작했어요.').waitFor();
+	await call(null, 'oven/settle', { timeout: 60 });
+	await bora.goto('/my/notifications');
+	const main = bora.getByRole('main');
+	await main.getByText(`nobody@${here}`).waitFor();
+	await shot(bora, 'carried', 'ko', [[390, 'light'], [1280, 'dark']], false);
+	await main.getByRole('link', { name: '내보내기가 끝났어요' }).click();
+	await bora.getByText(/^user-lists-.*\.csv$/).first().waitFor();
+	await call(await token(), 'users/lists/delete', { listId: list.id });
+});
+
 await step('moving: old accounts, a destination that does not know, one that does', async () => {
 	await visit('account', '계정');
 	const here = section('다른 계정에서 이사 오기');

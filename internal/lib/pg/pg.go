@@ -211,7 +211,7 @@ const (
 	LockSearch                     // second int: 0; one process writes the search cluster
 	LockMove                       // second int: 0; one process moves files to another store
 	LockChart                      // second int: 0; one transaction at a time adds to charts
-	LockCarry                      // second int: 0 taking archives of emoji in, 1 writing them; one at a time
+	LockCarry                      // second int: 0 taking archives of emoji in, 1 writing them; 2 exports, 3 imports of accounts; one process at a time
 	LockEvict                      // second int: 0; one process gives up kept pictures
 	LockMatch                      // second int: 0; one account at a time finds somebody to play with
 )

@@ -78,7 +78,7 @@ export interface Me extends User {
 	securityKeysList?: { id: string; name: string; lastUsed: string }[];
 	email?: string | null;
 	emailVerified?: boolean;
-	policies: { avatarDecorationLimit: number; wordMuteLimit: number; canSearchNotes: boolean; canManageCustomEmojis: boolean; canCreateChannel: boolean; canUseTranslator?: boolean };
+	policies: { avatarDecorationLimit: number; wordMuteLimit: number; canSearchNotes: boolean; canManageCustomEmojis: boolean; canCreateChannel: boolean; canUseTranslator?: boolean; canImportFollowing?: boolean; canImportUserLists?: boolean; canImportMuting?: boolean; canImportBlocking?: boolean; canImportAntennas?: boolean };
 	roles?: { id: string; name: string }[];
 }
 
@@ -165,6 +165,9 @@ export interface Notification {
 	user?: UserLite;
 	note?: Note;
 	reaction?: string;
+	/** Of an app, or of the server itself. */
+	header?: string | null;
+	body?: string;
 }
 
 export interface CustomEmoji {
