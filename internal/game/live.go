@@ -161,7 +161,7 @@ func (s *Service) Channels() []stream.Channel {
 			var p struct {
 				GameID string `json:"gameId"`
 			}
-			if json.Unmarshal(raw, &p) != nil || !s.IDs.Method().Valid(p.GameID) {
+			if !reads(raw, &p) || !s.IDs.Method().Valid(p.GameID) {
 				return stream.ErrRefused
 			}
 			sub.On(gameTopic(p.GameID), pass) // before looking: what happens meanwhile is not missed
@@ -197,7 +197,7 @@ func (s *Service) hear(ctx context.Context, userID, gameID, typ string, body jso
 	switch typ {
 	case "ready":
 		var yes *bool
-		if json.Unmarshal(body, &yes) != nil || yes == nil {
+		if !reads(body, &yes) || yes == nil {
 			return nil
 		}
 		return s.ready(ctx, gameID, userID, *yes)
@@ -206,7 +206,7 @@ func (s *Service) hear(ctx context.Context, userID, gameID, typ string, body jso
 			Key   string          `json:"key"`
 			Value json.RawMessage `json:"value"`
 		}
-		if json.Unmarshal(body, &m) != nil {
+		if !reads(body, &m) {
 			return nil
 		}
 		return s.set(ctx, gameID, userID, m.Key, m.Value)
@@ -217,7 +217,7 @@ func (s *Service) hear(ctx context.Context, userID, gameID, typ string, body jso
 			Pos *int    `json:"pos"`
 			ID  *string `json:"id"`
 		}
-		if json.Unmarshal(body, &m) != nil || m.Pos == nil || !named(m.ID) {
+		if !reads(body, &m) || m.Pos == nil || !named(m.ID) {
 			return nil
 		}
 		return s.put(ctx, gameID, userID, *m.Pos, m.ID)
@@ -226,6 +226,9 @@ func (s *Service) hear(ctx context.Context, userID, gameID, typ string, body jso
 	}
 	return nil
 }
+
+// reads tells whether a client's JSON is what is looked for.
+func reads(b json.RawMessage, into any) bool { return json.Unmarshal(b, into) == nil }
 
 // named tells whether a client's name for a move is one that is handed on: short, and
 // no text.

@@ -256,7 +256,7 @@ func TestOverAtOnce(t *testing.T) {
 	t.Parallel()
 	s := testsrv.New(t)
 	a, b := s.User(t, "alice"), s.User(t, "bora")
-	p := begin(t, a, b, pair(t, a, b), m{"map": []string{"bbw-"[:3]}, "bw": "2"})
+	p := begin(t, a, b, pair(t, a, b), m{"map": []string{"bbw"}, "bw": "2"})
 	g := p.ended()
 	testsrv.Is(t, g, b.ID, "winnerId")
 	p.verify(false)

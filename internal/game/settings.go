@@ -3,7 +3,6 @@ package game
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -53,7 +52,7 @@ func (s *Service) cancel(ctx context.Context, gameID, userID string) error {
 func (s *Service) set(ctx context.Context, gameID, userID, key string, value json.RawMessage) error {
 	return s.change(ctx, gameID, func(tx *pg.Tx, g *Game) (bool, error) {
 		of := g.seatOf(userID)
-		if of == 0 || !g.open() || g.Ready[of-1] || g.Regular && irregular(key) || g.apply(key, value) != nil {
+		if of == 0 || !g.open() || g.Ready[of-1] || g.Regular && irregular(key) || !g.apply(key, value) {
 			return false, nil
 		}
 		return true, s.tell(ctx, tx, g, event{Type: "updateSettings", UserID: userID, Key: key})
@@ -69,38 +68,37 @@ func irregular(key string) bool {
 // longestTurn is the most seconds that a turn may be given.
 const longestTurn = 24 * 60 * 60
 
-var errSetting = errors.New("not a rule, or not a value of it")
-
-// apply sets a rule to a value that a client sent.
-func (g *Game) apply(key string, value json.RawMessage) error {
+// apply sets a rule to a value that a client sent; false where it is no rule, or no value
+// of it.
+func (g *Game) apply(key string, value json.RawMessage) bool {
 	switch key {
 	case "map":
 		var rows []string
-		if json.Unmarshal(value, &rows) != nil || reversi.CheckMap(rows) != nil {
-			return errSetting
+		if !reads(value, &rows) || reversi.CheckMap(rows) != nil {
+			return false
 		}
 		g.Map = rows
 	case "bw":
 		var bw string
-		if json.Unmarshal(value, &bw) != nil || bw != "random" && bw != "1" && bw != "2" {
-			return errSetting
+		if !reads(value, &bw) || bw != "random" && bw != "1" && bw != "2" {
+			return false
 		}
 		g.BW = bw
 	case "timeLimitForEachTurn":
 		var n int
-		if json.Unmarshal(value, &n) != nil || n < 1 || n > longestTurn {
-			return errSetting
+		if !reads(value, &n) || n < 1 || n > longestTurn {
+			return false
 		}
 		g.TimeLimit = n
 	default:
 		to := map[string]*bool{"isLlotheo": &g.Rules.Llotheo, "canPutEverywhere": &g.Rules.PutEverywhere, "loopedBoard": &g.Rules.Looped}[key]
 		var yes *bool
-		if to == nil || json.Unmarshal(value, &yes) != nil || yes == nil {
-			return errSetting
+		if to == nil || !reads(value, &yes) || yes == nil {
+			return false
 		}
 		*to = *yes
 	}
-	return nil
+	return true
 }
 
 // setting is the value of a rule, as clients have it.
