@@ -23,9 +23,16 @@ const loaded = (img) => img.evaluate((i) => i.decode().then(() => i.naturalWidth
 
 await step('attach two pictures, describe one, hide the other', async () => {
 	await alice.keyboard.press('n');
+	// The first one takes longer than the second, and stands first all the same.
+	const second = alice.waitForResponse((r) => r.url().endsWith('/api/drive/files/create'));
+	await alice.route('**/api/drive/files/create', async (route) => {
+		await second;
+		await route.continue();
+	}, { times: 1 });
 	await dialog.getByLabel('올릴 파일').setInputFiles([`${folder}/빵.jpg`, `${folder}/오븐.jpg`]);
 	await dialog.getByRole('button', { name: '빵.jpg 설명 쓰기' }).click();
 	await dialog.getByRole('button', { name: '오븐.jpg: 열람 주의' }).waitFor();
+	assert(await tiles.first().getByRole('button', { name: '빵.jpg 빼기' }).count() === 1, 'the pictures are not in the order in which they were chosen');
 	await dialog.getByLabel('설명', { exact: true }).fill('갓 구운 식빵');
 	await dialog.getByRole('button', { name: '오븐.jpg: 열람 주의' }).click();
 	await dialog.getByRole('button', { name: '오븐.jpg: 열람 주의', pressed: true }).waitFor();
