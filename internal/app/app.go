@@ -352,7 +352,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Drafts = draft.New(o.DB, ids, a.Users, a.Notes, a.Drive, a.Roles, a.Jobs, a.Bus, a.clock.Now)
 	a.Antennas = antenna.New(antenna.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Notes: a.Notes, Roles: a.Roles, Log: a.Log, Hub: a.Hub, Now: a.clock.Now})
 	a.Games = game.New(game.Deps{DB: o.DB, IDs: ids, Users: a.Users, Relations: a.Relations, Log: a.Log, Hub: a.Hub, Slog: o.Log, Now: a.clock.Now})
-	a.Catalogue = catalogue.New(catalogue.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Emojis: a.Emojis, Drive: a.Drive, Roles: a.Roles, Bus: a.Bus, Slog: o.Log, Dir: o.TempDir, Now: a.clock.Now})
+	a.Catalogue = catalogue.New(catalogue.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Emojis: a.Emojis, Drive: a.Drive, Roles: a.Roles, Auth: a.Auth, Bus: a.Bus, Slog: o.Log, Dir: o.TempDir, Now: a.clock.Now})
 	own := a.Web.Own()
 	a.Previews = preview.New(preview.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Notes: a.Notes, Policy: a.Instances.Web(), Web: a.Web.Transport(), Own: own,
 		Limits: a.API.Limits, Client: a.API.ClientIP, Slog: o.Log, Now: a.clock.Now})
@@ -368,7 +368,7 @@ func (a *App) slices(o Options, ids *id.Maker) (err error) {
 	a.Profiles = profile.New(profile.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Notes: a.Notes, Drive: a.Drive, Roles: a.Roles,
 		Wardrobe: a.Decorations, Stats: a.Stats, Remote: a.Remote, Queue: a.Jobs, Delivery: a.Delivery, IDs: ids, Bus: a.Bus, Log: a.Log, Hub: a.Hub, Lookups: a.API.Limits, Now: a.clock.Now})
 	a.Users.BindPins(a.Profiles)
-	a.Transfers = transfer.New(transfer.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Roles: a.Roles, Users: a.Users, Relations: a.Relations, Drive: a.Drive, Notes: a.Notes,
+	a.Transfers = transfer.New(transfer.Deps{DB: o.DB, Meta: a.Meta, IDs: ids, Roles: a.Roles, Auth: a.Auth, Users: a.Users, Relations: a.Relations, Drive: a.Drive, Notes: a.Notes,
 		Lists: a.Lists, Antennas: a.Antennas, Delivery: a.Delivery, Bus: a.Bus, Slog: o.Log, Dir: o.TempDir, Now: a.clock.Now})
 	a.Accounts = account.New(account.Deps{DB: o.DB, Meta: a.Meta, Users: a.Users, Relations: a.Relations, Lists: a.Lists, Profiles: a.Profiles, Roles: a.Roles,
 		Auth: a.Auth, Drive: a.Drive, Notes: a.Notes, Bus: a.Bus, Hub: a.Hub,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"buttersc.one/oven/internal/lib/id"
@@ -160,7 +159,7 @@ func (s *Service) setEmail(ctx context.Context, tx *pg.Tx, u *user.User, email *
 		if _, err := tx.Exec(ctx, sqlEmailProof, u.ID, hashToken(code), *email, until); err != nil {
 			return err
 		}
-		lang, err := s.languageOf(ctx, tx, u.ID, "")
+		lang, err := s.LanguageOf(ctx, tx, u.ID)
 		if err != nil {
 			return err
 		}
@@ -173,13 +172,13 @@ func (s *Service) setEmail(ctx context.Context, tx *pg.Tx, u *user.User, email *
 
 const sqlLang = `SELECT coalesce(lang, '') FROM user_profile WHERE user_id = $1`
 
-// languageOf is the account's language, else the wish's, else the server's.
-func (s *Service) languageOf(ctx context.Context, q pg.Q, userID, wish string) (string, error) {
+// LanguageOf is what an account is written to in: its language, else the server's.
+func (s *Service) LanguageOf(ctx context.Context, q pg.Q, userID string) (string, error) {
 	var lang string
 	if err := q.QueryRow(ctx, sqlLang, userID).Scan(&lang); err != nil {
 		return "", fmt.Errorf("language: %w", err)
 	}
-	return s.fallback(strings.Trim(lang+","+wish, ",")), nil
+	return s.fallback(lang), nil
 }
 
 type codeReq struct {

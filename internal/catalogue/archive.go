@@ -144,14 +144,14 @@ func (o *opened) read(name string, max int64) ([]byte, error) {
 
 // picture gives the name and the bytes of an emoji's picture, or why the emoji is
 // passed over.
-func (o *opened) picture(p *packed) (name string, b []byte, why string, err error) {
+func (o *opened) picture(p *packed) (name string, b []byte, why errand.Text, err error) {
 	switch {
 	case emoji.CheckName(p.Emoji.Name) != nil:
-		return "", nil, "that is no name for an emoji", nil //nolint:nilerr // which is told in other words
+		return "", nil, noName, nil //nolint:nilerr // which is told in other words
 	case !p.Downloaded:
-		return "", nil, "the archive was made without its picture", nil
+		return "", nil, madeWithout, nil
 	case p.again:
-		return "", nil, "there is another of that name before it", nil
+		return "", nil, namedBefore, nil
 	}
 	name = p.FileName
 	if name == "" {
@@ -161,13 +161,13 @@ func (o *opened) picture(p *packed) (name string, b []byte, why string, err erro
 		name = o.stems[p.Emoji.Name]
 	}
 	if name == "" || strings.Contains(name, "/") || name == metaName {
-		return "", nil, "its picture is not in the archive", nil
+		return "", nil, noPicture, nil
 	}
 	b, err = o.read(name, drive.MaxStored)
 	if errors.Is(err, errArchive) {
-		return "", nil, strings.TrimPrefix(err.Error(), errArchive.Error()+": "), nil
+		return "", nil, badPicture.With(strings.TrimPrefix(err.Error(), errArchive.Error()+": ")), nil
 	}
-	return name, b, "", err
+	return name, b, errand.Text{}, err
 }
 
 // tidy brings what an archive says into the form that admin/emoji/add takes.

@@ -92,7 +92,8 @@ func (b book) Take(ctx context.Context, but []string) (*carry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("carry emoji: %w", err)
 	}
-	return c, nil
+	c.Lang, err = b.Auth.LanguageOf(ctx, b.DB, c.UserID)
+	return c, err
 }
 
 // Later implements errand.Book.
@@ -102,7 +103,7 @@ func (b book) Later(ctx context.Context, c *carry, in time.Duration, tries int) 
 }
 
 // Fail implements errand.Book.
-func (b book) Fail(ctx context.Context, c *carry, why string) error { return b.end(ctx, c, why) }
+func (b book) Fail(ctx context.Context, c *carry, why errand.Text) error { return b.end(ctx, c, why) }
 
 // Forget implements errand.Book.
 func (b book) Forget(ctx context.Context) error {
@@ -123,9 +124,8 @@ type outcome struct {
 	remarks                       []string
 }
 
-// end ends it and tells whoever asked; failed is why it could not be done, "" when
-// it is.
-func (s *Service) end(ctx context.Context, c *carry, failed string) error {
+// end ends it and tells whoever asked; failed is why it could not be done, or none.
+func (s *Service) end(ctx context.Context, c *carry, failed errand.Text) error {
 	return s.DB.Tx(ctx, func(tx *pg.Tx) error {
 		var o outcome
 		err := tx.QueryRow(ctx, sqlEnd, c.ID, s.Now()).Scan(&o.way, &o.added, &o.replaced, &o.same, &o.passed, &o.remarks)
@@ -135,27 +135,27 @@ func (s *Service) end(ctx context.Context, c *carry, failed string) error {
 		if err != nil {
 			return fmt.Errorf("end an archive: %w", err)
 		}
-		return s.Bus.Emit(ctx, tx, o.report(c.UserID, failed))
+		return s.Bus.Emit(ctx, tx, o.report(c, failed))
 	})
 }
 
-func (o *outcome) report(userID, failed string) errand.Reported {
-	r := errand.Reported{UserID: userID, Header: "Custom emoji were imported"}
+func (o *outcome) report(c *carry, failed errand.Text) errand.Reported {
+	became := imported
 	var lines []string
 	switch {
-	case failed != "" && o.way == wayOut:
-		r.Header = "Custom emoji could not be exported"
-	case failed != "" && o.added+o.replaced+o.same+o.passed > 0:
-		r.Header = "Only a part of the custom emoji was imported"
-	case failed != "":
-		r.Header = "Custom emoji could not be imported"
+	case failed.None():
+	case o.way == wayOut:
+		became = notExported
+	case o.added+o.replaced+o.same+o.passed > 0:
+		became = partly
+	default:
+		became = notImported
 	}
-	if failed != "" {
-		lines = append(lines, errand.Failed(failed))
+	if !failed.None() {
+		lines = append(lines, errand.Failed(failed.In(c.Lang)))
 	}
 	if o.way == wayIn {
-		lines = append(lines, fmt.Sprintf("%d added, %d replaced, %d as they were, %d passed over.", o.added, o.replaced, o.same, o.passed))
+		lines = append(lines, counts.With(o.added, o.replaced, o.same, o.passed).In(c.Lang))
 	}
-	r.Body = errand.Listing(lines, o.remarks, o.passed)
-	return r
+	return errand.Reported{UserID: c.UserID, Header: became.In(c.Lang), Body: errand.Listing(c.Lang, lines, o.remarks, o.passed)}
 }

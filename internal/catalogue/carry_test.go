@@ -171,20 +171,28 @@ func TestReport(t *testing.T) {
 	if len(l) != 3 {
 		t.Fatalf("told: %v", l)
 	}
-	want := "1 added, 1 replaced, 0 as they were, 5 passed over.\nbroken: it is text/html, not a PNG, GIF, JPEG, WebP or AVIF picture\nmissing: there is no \"missing.png\"\n" +
+	want := "1 added, 1 replaced, 0 as they were, 5 passed over.\nbroken: its picture cannot be used: it is text/html, not a PNG, GIF, JPEG, WebP or AVIF picture\nmissing: its picture cannot be used: there is no \"missing.png\"\n" +
 		"bad-name: that is no name for an emoji\nbread: there is another of that name before it\ngone: the archive was made without its picture"
 	testsrv.Is(t, l[1], want, "body")
 	testsrv.Is(t, l[0], "0 added, 0 replaced, 2 as they were, 0 passed over.", "body")
 	if n := s.Count(t, "SELECT count(*) FROM emoji"); n != 2 {
 		t.Errorf("%d emoji", n)
 	}
+	// It is told in the language of whoever asked.
+	root.Post(t, "i/update", m{"lang": "ko"})
+	ask(t, root, packed(t, meta, files))
+	body := reports(t, root)[0]["body"].(string)
+	if !strings.HasPrefix(body, "추가 0, 교체 0, 그대로 2, 제외 5.\n") || !strings.Contains(body, "\nbad-name: 이모지 이름으로 쓸 수 없어요\n") {
+		t.Errorf("told in Korean: %s", body)
+	}
+	root.Post(t, "i/update", m{"lang": "en"})
 	// However much is left out, the text is short.
 	many := []string{}
 	for i := range 300 {
 		many = append(many, fmt.Sprint(strings.Repeat("빵", 100), i))
 	}
 	ask(t, root, packed(t, listed(many...), nil))
-	body := reports(t, root)[0]["body"].(string)
+	body = reports(t, root)[0]["body"].(string)
 	if n := len([]rune(body)); n > 4096 || n < 3000 {
 		t.Errorf("a report of %d characters", n)
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/lib/id"
@@ -29,6 +30,7 @@ type Deps struct {
 	Emojis *emoji.Service
 	Drive  *drive.Service
 	Roles  *role.Service
+	Auth   *auth.Service
 	Bus    *event.Bus
 	Slog   *slog.Logger
 	Dir    string // for files in the making

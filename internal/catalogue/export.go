@@ -57,8 +57,8 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 			return errand.ErrElsewhere
 		}
 		if len(without) > 0 {
-			lines := []string{fmt.Sprintf("%d of %d have no picture in the archive, and are not imported from it:", len(without), len(list))}
-			if err := s.Bus.Emit(ctx, tx, errand.Reported{UserID: c.UserID, Header: "Custom emoji were exported, some without picture", Body: errand.Listing(lines, without, len(without))}); err != nil {
+			lines := []string{withoutPicture.With(len(without), len(list)).In(c.Lang)}
+			if err := s.Bus.Emit(ctx, tx, errand.Reported{UserID: c.UserID, Header: exportedBare.In(c.Lang), Body: errand.Listing(c.Lang, lines, without, len(without))}); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	}})
 	var no *api.Error
 	if errors.As(err, &no) {
-		return errand.Refuse(no.Message)
+		return errand.Refuse(errand.Refused(no))
 	}
 	return err
 }

@@ -39,7 +39,7 @@ func (s *Service) apiImport(ctx context.Context, c *api.Call, req importReq) (ap
 func (s *Service) takeIn(ctx context.Context, c *carry) error {
 	in, err := s.fetch(ctx, *c.FileID)
 	if errors.Is(err, drive.ErrNotFound) {
-		return errand.Refuse("the archive is not in the drive any more")
+		return errand.Refuse(archiveGone)
 	}
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (s *Service) takeIn(ctx context.Context, c *carry) error {
 	}
 	o, err := open(in, info.Size())
 	if errors.Is(err, errArchive) {
-		return errand.Refuse(err.Error())
+		return errand.Refuse(badArchive.With(err.Error()))
 	}
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (s *Service) takeIn(ctx context.Context, c *carry) error {
 		}
 		c.Tries = 1 // since it went on
 	}
-	return s.end(ctx, c, "")
+	return s.end(ctx, c, errand.Text{})
 }
 
 // fetch brings an archive to the disk, where no name is left of it: it is gone
@@ -130,8 +130,8 @@ func step(ctx context.Context, tx *pg.Tx, c *carry, result, remark string) error
 }
 
 // pass leaves an entry out, for a reason.
-func (s *Service) pass(ctx context.Context, c *carry, i int, name, why string) error {
-	remark := errand.Remark(name, why)
+func (s *Service) pass(ctx context.Context, c *carry, i int, name string, why errand.Text) error {
+	remark := errand.Remark(name, why.In(c.Lang))
 	return s.DB.Tx(ctx, func(tx *pg.Tx) error {
 		if err := turn(ctx, tx, c, i); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (s *Service) entry(ctx context.Context, c *carry, i int, o *opened) error {
 	if err != nil {
 		return err
 	}
-	if why != "" {
+	if !why.None() {
 		return s.pass(ctx, c, i, p.Emoji.Name, why)
 	}
 	p.Emoji.tidy()
@@ -168,7 +168,7 @@ func (s *Service) entry(ctx context.Context, c *carry, i int, o *opened) error {
 		if want.staged == nil && (!here || try > 0) {
 			want.staged, err = s.Drive.Stage(ctx, name, bytes.NewReader(b))
 			if errors.Is(err, drive.ErrPicture) {
-				return s.pass(ctx, c, i, p.Emoji.Name, strings.TrimPrefix(err.Error(), drive.ErrPicture.Error()+": "))
+				return s.pass(ctx, c, i, p.Emoji.Name, badPicture.With(strings.TrimPrefix(err.Error(), drive.ErrPicture.Error()+": ")))
 			}
 			if err != nil {
 				return err

@@ -95,13 +95,13 @@ func (s *Service) takeAntennas(ctx context.Context, c *carry, file []byte) error
 	}
 	list, err := readAntennas(file, policies.AntennaLimit)
 	if err != nil {
-		return errand.Refuse(err.Error())
+		return errand.Refuse(noGood(err))
 	}
 	for c.Position < int64(len(list)) {
 		raw := list[c.Position]
 		a, name, why := readAntenna(raw)
 		err := s.once(ctx, c, c.Position+1, name, func(ctx context.Context, tx *pg.Tx) (string, error) {
-			if why != "" {
+			if !why.None() {
 				return "", &leftOut{why}
 			}
 			fresh := *a
@@ -112,7 +112,7 @@ func (s *Service) takeAntennas(ctx context.Context, c *carry, file []byte) error
 			case errors.Is(err, antenna.ErrAlready):
 				return same, nil
 			case errors.As(err, &no):
-				return "", &leftOut{no.Message}
+				return "", &leftOut{errand.Refused(no)}
 			}
 			return added, err
 		})
@@ -120,7 +120,14 @@ func (s *Service) takeAntennas(ctx context.Context, c *carry, file []byte) error
 			return err
 		}
 	}
-	return s.end(ctx, c, "")
+	return s.end(ctx, c, errand.Text{})
+}
+
+func noGood(err error) errand.Text {
+	if errors.Is(err, errMore) {
+		return moreAntennas
+	}
+	return noAntennas
 }
 
 // sources of what an antenna catches. What was for a list is for the accounts that
@@ -128,20 +135,20 @@ func (s *Service) takeAntennas(ctx context.Context, c *carry, file []byte) error
 var sources = []string{"home", "all", "users", "users_blacklist", "list"}
 
 // readAntenna gives an antenna, or why it cannot be one.
-func readAntenna(raw json.RawMessage) (a *antenna.Antenna, name, why string) {
+func readAntenna(raw json.RawMessage) (a *antenna.Antenna, name string, why errand.Text) {
 	var t struct {
 		trap
 		Old json.RawMessage `json:"userListId"` // where older versions have the accounts
 	}
 	if json.Unmarshal(raw, &t) != nil {
-		return nil, "…", "that is no antenna"
+		return nil, "…", noAntenna
 	}
 	name = strings.TrimSpace(t.Name)
 	switch {
 	case name == "" || len([]rune(name)) > 100 || errand.Bounded(name, 100) != name:
-		return nil, name, "that is no name for an antenna"
+		return nil, name, noAntennaName
 	case !slices.Contains(sources, t.Src):
-		return nil, name, "it is for something that this server does not know"
+		return nil, name, strangeSource
 	}
 	if t.Src == "list" {
 		var old []string
@@ -156,5 +163,5 @@ func readAntenna(raw json.RawMessage) (a *antenna.Antenna, name, why string) {
 		}
 	}
 	return &antenna.Antenna{Name: name, Src: t.Src, Keywords: t.Keywords, Exclude: t.Exclude, Users: t.Users, CaseSensitive: t.CaseSensitive, LocalOnly: t.LocalOnly,
-		ExcludeBots: t.ExcludeBots, WithReplies: t.WithReplies, WithFile: t.WithFile, ExcludeSensitive: t.ExcludeSensitive}, name, ""
+		ExcludeBots: t.ExcludeBots, WithReplies: t.WithReplies, WithFile: t.WithFile, ExcludeSensitive: t.ExcludeSensitive}, name, errand.Text{}
 }

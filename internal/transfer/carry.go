@@ -27,12 +27,6 @@ const (
 	userLists = "userList"
 )
 
-// titles of what is carried, in what people are told.
-var titles = map[string]string{
-	notes: "Your notes", favorites: "Your favourites", clips: "Your clips", antennas: "Antennas", userLists: "Lists",
-	following: "Accounts to follow", muting: "Accounts to mute", blocking: "Accounts to block",
-}
-
 // options of who asked.
 type options struct {
 	ExcludeMuting   bool `json:"excludeMuting,omitempty"`
@@ -114,7 +108,8 @@ func (b book) Take(ctx context.Context, but []string) (*carry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transfers: %w", err)
 	}
-	return c, nil
+	c.Lang, err = b.Auth.LanguageOf(ctx, b.DB, c.UserID)
+	return c, err
 }
 
 // Later implements errand.Book.
@@ -124,7 +119,7 @@ func (b book) Later(ctx context.Context, c *carry, in time.Duration, tries int) 
 }
 
 // Fail implements errand.Book.
-func (b book) Fail(ctx context.Context, c *carry, why string) error { return b.end(ctx, c, why) }
+func (b book) Fail(ctx context.Context, c *carry, why errand.Text) error { return b.end(ctx, c, why) }
 
 // Forget implements errand.Book.
 func (b book) Forget(ctx context.Context) error {
@@ -145,9 +140,9 @@ type outcome struct {
 	remarks             []string
 }
 
-// end ends it and tells whoever asked; failed is why it could not be done, "" when
-// it is. What was sent is still delivered.
-func (s *Service) end(ctx context.Context, c *carry, failed string) error {
+// end ends it and tells whoever asked; failed is why it could not be done, or none.
+// What was sent is still delivered.
+func (s *Service) end(ctx context.Context, c *carry, failed errand.Text) error {
 	return s.DB.Tx(ctx, func(tx *pg.Tx) error {
 		var o outcome
 		var stream *int64
@@ -167,23 +162,23 @@ func (s *Service) end(ctx context.Context, c *carry, failed string) error {
 	})
 }
 
-func (o *outcome) report(c *carry, failed string) errand.Reported {
-	r := errand.Reported{UserID: c.UserID, Header: titles[c.What] + ": imported"}
+func (o *outcome) report(c *carry, failed errand.Text) errand.Reported {
+	became := imported
 	var lines []string
 	switch {
-	case failed != "" && o.way == wayOut:
-		r.Header = titles[c.What] + ": not exported"
-	case failed != "" && o.added+o.same+o.passed > 0:
-		r.Header = titles[c.What] + ": only a part was imported"
-	case failed != "":
-		r.Header = titles[c.What] + ": not imported"
+	case failed.None():
+	case o.way == wayOut:
+		became = notExported
+	case o.added+o.same+o.passed > 0:
+		became = partly
+	default:
+		became = notImported
 	}
-	if failed != "" {
-		lines = append(lines, errand.Failed(failed))
+	if !failed.None() {
+		lines = append(lines, errand.Failed(failed.In(c.Lang)))
 	}
 	if o.way == wayIn {
-		lines = append(lines, fmt.Sprintf("%d added, %d as they were, %d left out.", o.added, o.same, o.passed))
+		lines = append(lines, counts.With(o.added, o.same, o.passed).In(c.Lang))
 	}
-	r.Body = errand.Listing(lines, o.remarks, o.passed)
-	return r
+	return errand.Reported{UserID: c.UserID, Header: titles[c.What].In(c.Lang) + ": " + became.In(c.Lang), Body: errand.Listing(c.Lang, lines, o.remarks, o.passed)}
 }

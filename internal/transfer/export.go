@@ -57,7 +57,7 @@ const sqlDone = `UPDATE transfer SET finished_at = $2, file_id = $3 WHERE id = $
 func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	k, ok := kinds()[c.What]
 	if !ok {
-		return errand.Refuse("this server does not know how to export that")
+		return errand.Refuse(unknownOut)
 	}
 	prefix := "transfer-" + c.ID + "-"
 	if err := s.Drive.Sweep(prefix+"*", 0); err != nil { // of a try that was cut off
@@ -80,7 +80,7 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	_, err = s.Drive.Add(ctx, drive.Upload{UserID: c.UserID, Path: out.Name(), Name: name, Force: true, Ours: true, With: func(ctx context.Context, tx *pg.Tx, f *drive.File) error {
 		// The drive holds the owner's row: who is leaving gets no file any more.
 		if owner, err := s.Users.ByIDIn(ctx, tx, c.UserID); err != nil || owner.IsDeleted {
-			return errors.Join(err, errand.Refuse("the account is not in use any more"))
+			return errors.Join(err, errand.Refuse(accountUnused))
 		}
 		tag, err := tx.Exec(ctx, sqlDone, c.ID, s.Now(), f.ID)
 		if err != nil {
@@ -93,7 +93,7 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	}})
 	var no *api.Error
 	if errors.As(err, &no) {
-		return errand.Refuse(no.Message)
+		return errand.Refuse(errand.Refused(no))
 	}
 	return err
 }

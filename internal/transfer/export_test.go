@@ -23,8 +23,8 @@ func ReadLines(file string, lists bool) (out []string) {
 		if lists {
 			text = l.list + ": " + text
 		}
-		if l.why != "" {
-			text = l.why
+		if !l.why.None() {
+			text = l.why.String()
 		}
 		out = append(out, text)
 	}

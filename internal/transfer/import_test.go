@@ -102,6 +102,11 @@ func TestMastodonsFile(t *testing.T) {
 	says(t, take(t, alice, "i/import-antennas", old, nil), "Antennas: imported", "1 added, 0 as they were, 0 left out.")
 	testsrv.Is(t, alice.List(t, "antennas/list", nil)[1], []any{"bob@" + s.Host}, "users")
 	says(t, take(t, alice, "i/import-antennas", "{}", nil), "Antennas: not imported", "the file is no list of antennas\n0 added, 0 as they were, 0 left out.")
+	// Each is told in the own language, or in the server's.
+	root.Post(t, "admin/update-meta", m{"langs": []string{"ja"}})
+	says(t, take(t, alice, "i/import-muting", "alice@"+s.Host, nil), "ミュートするアカウント: インポートしました", "追加0件、変更なし0件、除外1件。\nalice@"+s.Host+": 自分自身です")
+	alice.Post(t, "i/update", m{"lang": "ko"})
+	says(t, take(t, alice, "i/import-muting", "alice@"+s.Host, nil), "뮤트할 계정: 가져왔어요", "추가 0, 그대로 0, 제외 1.\nalice@"+s.Host+": 자기 자신이에요")
 }
 
 // Whose file it is, what it is, and who asks is looked at first.

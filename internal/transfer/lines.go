@@ -3,10 +3,10 @@ package transfer
 import (
 	"bytes"
 	"encoding/csv"
-	"errors"
 	"strings"
 
 	"buttersc.one/oven/internal/lib/ap"
+	"buttersc.one/oven/internal/socket/errand"
 )
 
 // maxLine is how long a line may be, in bytes.
@@ -14,12 +14,12 @@ const maxLine = 8 << 10
 
 // line is one account of a file.
 type line struct {
-	next       int64  // where the file goes on
-	text       string // as it stands there
-	list       string // of user lists
-	name, host string // of the account
-	replies    *bool  // nil: it says nothing
-	why        string // it is left out; "": it is not
+	next       int64       // where the file goes on
+	text       string      // as it stands there
+	list       string      // of user lists
+	name, host string      // of the account
+	replies    *bool       // nil: it says nothing
+	why        errand.Text // it is left out, or none
 }
 
 // firstLine of a file may say what its columns are, as Mastodon's does.
@@ -47,7 +47,7 @@ func readLine(file []byte, at int64, lists bool) *line {
 			continue
 		}
 		if len(text) > maxLine {
-			l.why = "the line is too long"
+			l.why = longLine
 			return l
 		}
 		if header := l.read(lists); header && first {
@@ -68,11 +68,11 @@ func (l *line) read(lists bool) (header bool) {
 	}
 	if lists {
 		if len(fields) < 2 {
-			l.why = "there is a list without an account, or an account without a list"
+			l.why = halfLine
 			return false
 		}
 		if l.list, fields = strings.TrimSpace(fields[0]), fields[1:]; l.list == "" {
-			l.why = "the list has no name"
+			l.why = namelessList
 			return false
 		}
 	}
@@ -86,24 +86,23 @@ func (l *line) read(lists bool) (header bool) {
 			l.replies = &yes
 		}
 	}
-	if l.name, l.host, err = account(acct); err != nil {
-		l.why = err.Error()
-	}
+	l.name, l.host, l.why = account(acct)
 	return header
 }
 
-// account reads "@name@host". An account without a host would be of the server that
+// account reads "@name@host", or says why it is none. An account without a host would be of the server that
 // wrote the file, which the file does not name.
-func account(acct string) (name, host string, err error) {
+func account(acct string) (name, host string, why errand.Text) {
 	name, host, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(acct, "acct:"), "@"), "@")
 	if name == "" || strings.ContainsAny(name, " \t/:\"") {
-		return "", "", errors.New("that is no account")
+		return "", "", noAcct
 	}
 	if host == "" {
-		return "", "", errors.New("it does not say on which server")
+		return "", "", noServerNamed
 	}
-	if host, err = ap.NormalizeHost(host); err != nil {
-		return "", "", errors.New("that is no server")
+	host, err := ap.NormalizeHost(host)
+	if err != nil {
+		return "", "", noServer
 	}
-	return name, host, nil
+	return name, host, errand.Text{}
 }

@@ -39,7 +39,7 @@ func (s *Service) takeIn(ctx context.Context, c *carry) error {
 		return err
 	}
 	if me.IsDeleted || me.IsSuspended || me.MovedToURI != nil {
-		return errand.Refuse("the account is not in use any more")
+		return errand.Refuse(accountUnused)
 	}
 	file, err := s.fetch(ctx, *c.FileID)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Service) takeIn(ctx context.Context, c *carry) error {
 	for began := time.Now(); time.Since(began) < turnFor; {
 		batch := s.next(ctx, c, file)
 		if len(batch) == 0 {
-			return s.end(ctx, c, "")
+			return s.end(ctx, c, errand.Text{})
 		}
 		s.look(ctx, batch)
 		if err := ctx.Err(); err != nil {
@@ -81,9 +81,9 @@ func (s *Service) fetch(ctx context.Context, fileID string) ([]byte, error) {
 	}
 	switch {
 	case errors.Is(err, drive.ErrNotFound):
-		return nil, errand.Refuse("the file is not in the drive any more")
+		return nil, errand.Refuse(fileGone)
 	case errors.Is(err, errLarge):
-		return nil, errand.Refuse(err.Error())
+		return nil, errand.Refuse(fileLarge)
 	}
 	return b, err
 }
@@ -104,7 +104,7 @@ func (s *Service) next(ctx context.Context, c *carry, file []byte) []*found {
 			break
 		}
 		f := &found{line: l}
-		if l.why == "" {
+		if l.why.None() {
 			if u, err := s.Users.ByAcct(ctx, s.DB, l.name, &l.host); err == nil && !u.IsDeleted {
 				f.user = u
 			}
@@ -124,7 +124,7 @@ func (s *Service) next(ctx context.Context, c *carry, file []byte) []*found {
 func (s *Service) look(ctx context.Context, batch []*found) {
 	byHost := map[string][]*found{}
 	for _, f := range batch {
-		if f.why == "" && f.user == nil {
+		if f.why.None() && f.user == nil {
 			byHost[f.host] = append(byHost[f.host], f)
 		}
 	}
@@ -143,9 +143,9 @@ func (s *Service) look(ctx context.Context, batch []*found) {
 }
 
 // resolve finds an account, or says why there is none.
-func (s *Service) resolve(ctx context.Context, name, host string) (*user.User, string) {
+func (s *Service) resolve(ctx context.Context, name, host string) (*user.User, errand.Text) {
 	if s.silent.is(host) {
-		return nil, "its server does not answer"
+		return nil, notAnswering
 	}
 	asking, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
@@ -154,21 +154,21 @@ func (s *Service) resolve(ctx context.Context, name, host string) (*user.User, s
 	case err == nil:
 		s.silent.heard(host, nil)
 		if u.IsDeleted {
-			return nil, "the account is gone"
+			return nil, accountGone
 		}
-		return u, ""
+		return u, errand.Text{}
 	case errors.Is(err, user.ErrNotFound):
-		return nil, "there is no such account"
+		return nil, noAccount
 	case errors.Is(err, instance.ErrBlocked):
-		return nil, "this server has nothing to do with its server"
+		return nil, notDealtWith
 	case ctx.Err() != nil:
-		return nil, "" // the server stops: nothing is made of it
+		return nil, errand.Text{} // the server stops: nothing is made of it
 	case !s.silent.heard(host, err):
-		return nil, "its server does not answer"
+		return nil, notAnswering
 	case user.Gone(err):
-		return nil, "there is no such account"
+		return nil, noAccount
 	}
-	return nil, "its server does not tell of it"
+	return nil, notTelling
 }
 
 // Results of a line, as they are counted.
@@ -205,7 +205,7 @@ func (s *Service) once(ctx context.Context, c *carry, next int64, name string, d
 		})
 		var out *leftOut
 		if errors.As(err, &out) {
-			result, remark, err = passed, errand.Remark(name, out.why), nil
+			result, remark, err = passed, errand.Remark(name, out.why.In(c.Lang)), nil
 		}
 		if err != nil {
 			return err
@@ -218,7 +218,7 @@ func (s *Service) once(ctx context.Context, c *carry, next int64, name string, d
 	err := s.DB.Tx(ctx, work)
 	if err != nil && ctx.Err() == nil && c.Tries >= lineTries && !expected(err) {
 		s.Slog.Error("a line of an import is left out", "id", c.ID, "position", c.Position, "err", err)
-		do = func(context.Context, *pg.Tx) (string, error) { return "", &leftOut{"the server could not do it"} }
+		do = func(context.Context, *pg.Tx) (string, error) { return "", &leftOut{couldNot} }
 		err = s.DB.Tx(ctx, work)
 	}
 	if err != nil {
@@ -234,6 +234,6 @@ func expected(err error) bool {
 }
 
 // leftOut is why a line is not carried out.
-type leftOut struct{ why string }
+type leftOut struct{ why errand.Text }
 
-func (l *leftOut) Error() string { return l.why }
+func (l *leftOut) Error() string { return l.why.String() }

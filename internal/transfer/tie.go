@@ -12,20 +12,6 @@ import (
 	"buttersc.one/oven/internal/user"
 )
 
-// reasons why an account is left out, by what those say who refuse it.
-var reasons = []struct {
-	err error
-	why string
-}{
-	{relation.ErrBlocked, "the account blocks you"},
-	{relation.ErrBlocking, "you block the account"},
-	{relation.ErrUnreachable, "its server cannot be told"},
-	{list.ErrBlocked, "the account blocks you"},
-	{list.ErrFull, "the list is full"},
-	{list.ErrLimit, "you have as many lists as you may"},
-	{list.ErrNoUser, "the account is gone"},
-}
-
 // carryOut does what a line says.
 func (s *Service) carryOut(ctx context.Context, c *carry, me *user.User, l *found) error {
 	if l.user != nil && !l.user.Local() && c.Stream == nil && (c.What == following || c.What == blocking) {
@@ -41,7 +27,7 @@ func (s *Service) carryOut(ctx context.Context, c *carry, me *user.User, l *foun
 		case errors.Is(err, relation.ErrAlready), errors.Is(err, list.ErrAlready):
 			return same, nil
 		}
-		for _, r := range reasons {
+		for _, r := range refusals {
 			if errors.Is(err, r.err) {
 				return "", &leftOut{r.why}
 			}
@@ -50,7 +36,7 @@ func (s *Service) carryOut(ctx context.Context, c *carry, me *user.User, l *foun
 	})
 	switch {
 	case errors.Is(err, delivery.ErrStream):
-		return errand.Refuse("it was stopped by those who look after the server")
+		return errand.Refuse(stopped)
 	case errors.Is(err, delivery.ErrStreams):
 		return errand.Rest(streamWait)
 	}
@@ -68,12 +54,12 @@ func (l *line) label() string {
 // tie follows, mutes, blocks or lists the account of a line.
 func (s *Service) tie(ctx context.Context, tx *pg.Tx, c *carry, me *user.User, l *found) error {
 	switch {
-	case l.why != "":
+	case !l.why.None():
 		return &leftOut{l.why}
 	case l.user == nil:
-		return &leftOut{"there is no such account"}
+		return &leftOut{noAccount}
 	case l.user.ID == me.ID && c.What != userLists:
-		return &leftOut{"that is you"}
+		return &leftOut{thatIsYou}
 	}
 	stream := int64(0)
 	if c.Stream != nil {
@@ -102,7 +88,7 @@ func (s *Service) tie(ctx context.Context, tx *pg.Tx, c *carry, me *user.User, l
 		name := errand.Bounded(l.list, maxListName)
 		return s.Lists.Put(ctx, tx, me.ID, name, l.user.ID, replies)
 	}
-	return &leftOut{"this server does not know how to import that"}
+	return &leftOut{unknownIn}
 }
 
 // maxListName is how long a list's name may be, in characters.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"buttersc.one/oven/internal/antenna"
+	"buttersc.one/oven/internal/auth"
 	"buttersc.one/oven/internal/drive"
 	"buttersc.one/oven/internal/lib/id"
 	"buttersc.one/oven/internal/lib/pg"
@@ -35,6 +36,7 @@ type Deps struct {
 	Meta      *meta.Service
 	IDs       *id.Maker
 	Roles     *role.Service
+	Auth      *auth.Service
 	Users     *user.Service
 	Relations *relation.Service
 	Drive     *drive.Service

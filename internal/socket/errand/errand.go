@@ -28,6 +28,8 @@ const (
 type Row struct {
 	ID    string
 	Tries int // since it last went on, this one counted
+	// Lang is what whoever asked is told in.
+	Lang string
 }
 
 // Errand implements Item.
@@ -53,18 +55,18 @@ type Book[T Item] interface {
 	// Later has it gone on with after a while, with so many tries counted.
 	Later(ctx context.Context, t T, in time.Duration, tries int) error
 	// Fail ends it and tells whoever asked why.
-	Fail(ctx context.Context, t T, why string) error
+	Fail(ctx context.Context, t T, why Text) error
 	// Forget removes what has been over for Kept.
 	Forget(ctx context.Context) error
 }
 
 // refusal ends an errand for a reason that can be told.
-type refusal struct{ why string }
+type refusal struct{ why Text }
 
-func (r *refusal) Error() string { return r.why }
+func (r *refusal) Error() string { return r.why.String() }
 
 // Refuse is the error that ends an errand for good; whoever asked is told why.
-func Refuse(why string) error { return &refusal{why} }
+func Refuse(why Text) error { return &refusal{why} }
 
 // pause is no failure.
 type pause struct{ d time.Duration }
@@ -177,10 +179,16 @@ func keys(m map[string]bool) []string {
 	return out
 }
 
+var (
+	endedEachTime = Say("the server has ended each time that it was at it", "할 때마다 서버가 멈췄어요", "試すたびにサーバーが止まりました")
+	gaveUp        = Say("the server could not go on; ask again to have it try once more",
+		"서버가 이어 가지 못했어요. 다시 부탁하면 한 번 더 해 볼게요", "サーバーが続けられませんでした。もう一度頼むとやり直します")
+)
+
 // one does a try, and says what becomes of the errand when it is not over.
 func (r *Runner[T]) one(ctx context.Context, t T) error {
 	row := t.Errand()
-	err := Refuse("the server has ended each time that it was at it")
+	err := Refuse(endedEachTime)
 	if row.Tries <= maxTries {
 		err = r.Work(ctx, t)
 	}
@@ -199,7 +207,7 @@ func (r *Runner[T]) one(ctx context.Context, t T) error {
 		return r.Book.Later(ctx, t, rest.d, row.Tries-1)
 	case row.Tries >= maxTries:
 		r.Slog.Error(r.Name+": given up", "id", row.ID, "err", err)
-		return r.Book.Fail(ctx, t, "the server could not go on; ask again to have it try once more")
+		return r.Book.Fail(ctx, t, gaveUp)
 	}
 	r.Slog.Warn(r.Name+": tried again later", "id", row.ID, "err", err)
 	return r.Book.Later(ctx, t, time.Duration(min(row.Tries, 5))*time.Minute, row.Tries)

@@ -1,7 +1,6 @@
 package errand
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -26,9 +25,11 @@ func Remark(name, why string) string { return Bounded(name, maxReported) + ": " 
 // Failed is why the whole could not be done, as it is told.
 func Failed(why string) string { return Bounded(why, maxFailed) }
 
-// Listing is a text of bounded length: lines, and as many of the remarks as there
-// is room for; all is how many there would be.
-func Listing(lines, remarks []string, all int) string {
+var andMore = Say("… and %d more.", "… 그 밖에 %d개가 더 있어요.", "… ほかに%d件あります。")
+
+// Listing is a text of bounded length in a language: lines, and as many of the
+// remarks as there is room for; all is how many there would be.
+func Listing(lang string, lines, remarks []string, all int) string {
 	text, shown := strings.Join(lines, "\n"), 0
 	for _, m := range remarks {
 		if len([]rune(text))+len([]rune(m)) > maxReport-40 {
@@ -38,7 +39,7 @@ func Listing(lines, remarks []string, all int) string {
 		shown++
 	}
 	if more := all - shown; more > 0 {
-		text += fmt.Sprintf("\n… and %d more.", more)
+		text += "\n" + andMore.With(more).In(lang)
 	}
 	return text
 }
