@@ -1,8 +1,13 @@
 package app_test
 
 import (
+	"context"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"buttersc.one/oven/internal/emoji"
 	"buttersc.one/oven/internal/socket/doctor"
@@ -78,6 +83,40 @@ func TestReset(t *testing.T) {
 	testsrv.Is(t, s.Guest().Post(t, "stats", m{}), 1, "notesCount")
 	if l := s.Guest().List(t, "notes/local-timeline", m{}); len(l) != 1 {
 		t.Errorf("%d notes", len(l))
+	}
+}
+
+// What the server is at meanwhile has locks in every order.
+func TestResetWhileBusy(t *testing.T) {
+	t.Parallel()
+	s := testsrv.New(t)
+	tables := []string{"note", `"user"`, "role", "drive_file", "notification", "clip", "antenna", "following"}
+	var wg sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for i := range 3 {
+		wg.Go(func() {
+			for r := rand.New(rand.NewPCG(uint64(i), 1)); ctx.Err() == nil; { //nolint:gosec // no secret
+				_ = pgx.BeginFunc(ctx, s.DB, func(tx pgx.Tx) error {
+					for range 2 {
+						if _, err := tx.Exec(ctx, "LOCK TABLE "+tables[r.IntN(len(tables))]+" IN ROW EXCLUSIVE MODE"); err != nil {
+							return err
+						}
+						time.Sleep(5 * time.Millisecond)
+					}
+					return nil
+				})
+				time.Sleep(time.Duration(r.IntN(40)) * time.Millisecond)
+			}
+		})
+	}
+	for range 3 {
+		s.User(t, "alice")
+		s.Guest().Post(t, "reset-db", m{})
+	}
+	stop()
+	wg.Wait()
+	if n := s.Count(t, `SELECT count(*) FROM "user" WHERE NOT is_system`); n != 0 {
+		t.Errorf("%d users are left", n)
 	}
 }
 
