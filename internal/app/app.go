@@ -210,8 +210,8 @@ func final(err error) bool {
 // poster fits remote's deliveries to delivery's need.
 type poster struct{ p *remote.Poster }
 
-func (p poster) Post(ctx context.Context, to string, body []byte, key httpsig.Key) (delivery.Answer, error) {
-	a, err := p.p.Post(ctx, to, body, key)
+func (p poster) Post(ctx context.Context, to string, body []byte, key httpsig.Key, still func() error) (delivery.Answer, error) {
+	a, err := p.p.Post(ctx, to, body, key, still)
 	if err != nil {
 		return delivery.Answer{}, err
 	}

@@ -205,7 +205,7 @@ func (b *bench) rsa() {
 
 // Post implements delivery.Poster over real sockets, all to the receiver's
 // process, or to a port where nobody is.
-func (b *bench) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key) (delivery.Answer, error) {
+func (b *bench) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, _ func() error) (delivery.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(inbox, "https://h"), ".example/inbox"))

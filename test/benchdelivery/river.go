@@ -26,7 +26,7 @@ type postWorker struct {
 }
 
 func (w *postWorker) Work(ctx context.Context, j *river.Job[postArgs]) error {
-	a, err := w.b.Post(ctx, j.Args.Inbox, j.Args.Body, w.b.key)
+	a, err := w.b.Post(ctx, j.Args.Inbox, j.Args.Body, w.b.key, nil)
 	if err == nil && a.Status/100 != 2 {
 		err = fmt.Errorf("answered %d", a.Status)
 	}

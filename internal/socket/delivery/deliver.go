@@ -2,10 +2,8 @@ package delivery
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"time"
 
@@ -88,8 +86,7 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 			}
 		}}
 	}
-	key.Signer = leased{key.Signer, d}
-	a, err := d.s.cfg.Poster.Post(ctx, e.url, d.s.whole(r), key)
+	a, err := d.s.cfg.Poster.Post(ctx, e.url, d.s.whole(r), key, d.leased)
 	if err != nil {
 		if d.posting.Err() != nil || errors.Is(err, errLease) {
 			return outcome{verdict: aborted}
@@ -102,26 +99,16 @@ func (d *dispatcher) attempt(it *item) (o outcome) {
 // errLease says that what was begun came too late: the host is another node's.
 var errLease = errors.New("the lease is over")
 
-// leased signs only while this node's lease lasts. A process that stood still in
+// leased is errLease once this node's lease is over. A process that stood still in
 // the middle of a request must not send it afterwards: another has told the host
 // more by then, and this would be older.
-type leased struct {
-	crypto.Signer
-	d *dispatcher
-}
-
-func (l leased) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	b, err := l.Signer.Sign(rand, digest, opts)
-	if err == nil && l.d.leaseOver() {
-		return nil, errLease
-	}
-	return b, err
-}
-
-func (d *dispatcher) leaseOver() bool {
+func (d *dispatcher) leased() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !time.Now().Before(d.shards.till)
+	if !time.Now().Before(d.shards.till) {
+		return errLease
+	}
+	return nil
 }
 
 // judge tells whose fault an answer is.

@@ -87,10 +87,12 @@ type Answer struct {
 	HTML       bool          // a page came: perhaps nobody but a parked domain answers
 }
 
-// Poster makes the request, signed with key when it is sent. An error means
-// that no answer came: the network's fault or the host's, not the activity's.
+// Poster makes the request, signed with key when it is sent. still is asked as late
+// as can be, and its error ends the request and is wrapped by Post's. Any other
+// error means that no answer came: the network's fault or the host's, not the
+// activity's.
 type Poster interface {
-	Post(ctx context.Context, inbox string, body []byte, key httpsig.Key) (Answer, error)
+	Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, still func() error) (Answer, error)
 }
 
 // Config of a Service. DB, Box and Poster are needed.

@@ -78,7 +78,7 @@ func newFleet() *fleet {
 	return &fleet{got: map[string][]string{}, tries: map[string]int{}, now: map[string]int{}, keyIDs: map[string]int{}}
 }
 
-func (f *fleet) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key) (delivery.Answer, error) {
+func (f *fleet) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, still func() error) (delivery.Answer, error) {
 	object, _, _ := strings.Cut(string(body), " ")
 	slot := inbox + " " + object
 	f.mu.Lock()
@@ -101,6 +101,9 @@ func (f *fleet) Post(ctx context.Context, inbox string, body []byte, key httpsig
 		case <-ctx.Done():
 			return delivery.Answer{}, ctx.Err()
 		}
+	}
+	if err := still(); err != nil {
+		return delivery.Answer{}, err
 	}
 	a := delivery.Answer{Status: 202}
 	if answer != nil {

@@ -25,7 +25,7 @@ type dialed struct {
 	client *http.Client
 }
 
-func (p dialed) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key) (delivery.Answer, error) {
+func (p dialed) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, _ func() error) (delivery.Answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.addr+"/?"+inbox, bytes.NewReader(body))
 	if err != nil {
 		return delivery.Answer{}, err

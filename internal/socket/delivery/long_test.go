@@ -151,7 +151,7 @@ type counting struct {
 	bulk, live atomic.Int64
 }
 
-func (c *counting) Post(ctx context.Context, inbox string, body []byte, _ httpsig.Key) (delivery.Answer, error) {
+func (c *counting) Post(ctx context.Context, inbox string, body []byte, _ httpsig.Key, _ func() error) (delivery.Answer, error) {
 	select {
 	case <-time.After(c.wait(inbox)):
 	case <-ctx.Done():

@@ -23,6 +23,7 @@ type request struct {
 	url    *url.URL
 	header http.Header
 	body   []byte                    // nil: none
+	still  func() error              // nil: always. Asked when a part of the body is about to leave
 	sign   func(*http.Request) error // nil: unsigned
 	limit  func(*http.Response) read // nil: the answer's text does not matter
 }
@@ -42,6 +43,32 @@ type answer struct {
 	body   []byte
 }
 
+// outgoing is a body that is given away only while it may be sent. http.Transport
+// has sent the header before it reads from such a body, and sends what it reads at
+// once.
+type outgoing struct {
+	*bytes.Reader
+	still func() error
+}
+
+// Read asks first.
+func (o *outgoing) Read(p []byte) (int, error) {
+	if o.still != nil {
+		if err := o.still(); err != nil {
+			return 0, err
+		}
+	}
+	return o.Reader.Read(p)
+}
+
+// WriteTo is Read's, so that nothing goes past it.
+func (o *outgoing) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{o})
+}
+
+// Close implements io.Closer.
+func (*outgoing) Close() error { return nil }
+
 // exchange makes one request and reads the answer. It follows no redirect.
 func (c *Client) exchange(ctx context.Context, host string, q request) (*answer, error) {
 	release, err := c.slots.take(ctx, host)
@@ -51,13 +78,14 @@ func (c *Client) exchange(ctx context.Context, host string, q request) (*answer,
 	defer release()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var body io.Reader
-	if q.body != nil {
-		body = bytes.NewReader(q.body)
-	}
-	r, err := http.NewRequestWithContext(ctx, q.method, q.url.String(), body)
+	r, err := http.NewRequestWithContext(ctx, q.method, q.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrScheme, err)
+	}
+	if len(q.body) > 0 {
+		r.ContentLength = int64(len(q.body))
+		r.GetBody = func() (io.ReadCloser, error) { return &outgoing{bytes.NewReader(q.body), q.still}, nil }
+		r.Body, _ = r.GetBody()
 	}
 	r.Header = q.header.Clone()
 	r.Header.Set("User-Agent", c.cfg.UserAgent)

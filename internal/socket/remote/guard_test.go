@@ -79,7 +79,7 @@ func TestRow7Doors(t *testing.T) {
 		"key":    func(u string) error { _, err := c.GetKey(t.Context(), u); return err },
 		"json":   func(u string) error { _, err := c.GetJSON(t.Context(), u, 1000); return err },
 		"post": func(u string) error {
-			_, err := c.Post(t.Context(), u, []byte("{}"), key, httpsig.Cavage)
+			_, err := c.Post(t.Context(), u, []byte("{}"), key, httpsig.Cavage, nil)
 			return err
 		},
 		"transport": func(u string) error {
@@ -186,7 +186,7 @@ func TestSchemes(t *testing.T) {
 	} {
 		_, err := strict.GetObject(t.Context(), uri)
 		isErr(t, uri, err, cause, false)
-		_, err = strict.Post(t.Context(), uri, nil, pair(), httpsig.Cavage)
+		_, err = strict.Post(t.Context(), uri, nil, pair(), httpsig.Cavage, nil)
 		isErr(t, "post "+uri, err, cause, false)
 	}
 	dev := remote.New(remote.Config{AllowLoopback: true}, nil, nil)

@@ -25,10 +25,12 @@ const (
 )
 
 // Post delivers a body to an inbox, signed by key in the given scheme at the
-// moment of sending. 307 and 308 are followed once, on the same host; of the
+// moment of sending. still, unless it is nil, is asked as late as can be, when the
+// body is about to leave; its error ends the request, which is an *Error then that
+// wraps it. 307 and 308 are followed once, on the same host; of the
 // answer at most 4 KiB are read and nothing is kept. Any status is an Answer,
 // an *Error means that none came.
-func (c *Client) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, scheme httpsig.Scheme) (*Answer, error) {
+func (c *Client) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, scheme httpsig.Scheme, still func() error) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	u, err := url.Parse(inbox)
@@ -44,7 +46,7 @@ func (c *Client) Post(ctx context.Context, inbox string, body []byte, key httpsi
 			return nil, fail(host, err)
 		}
 		a, err := c.exchange(ctx, host, request{
-			method: http.MethodPost, url: to, header: http.Header{"Content-Type": {"application/activity+json"}}, body: body,
+			method: http.MethodPost, url: to, header: http.Header{"Content-Type": {"application/activity+json"}}, body: body, still: still,
 			sign: func(r *http.Request) error { return signPost(r, key, body, scheme, c.cfg.Now()) },
 		})
 		if err != nil {

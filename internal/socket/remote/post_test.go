@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -40,7 +41,7 @@ func TestPost(t *testing.T) {
 	c := w.client()
 	for _, s := range []httpsig.Scheme{httpsig.Cavage, httpsig.RFC9421} {
 		for path, want := range map[string]int{"inbox": 202, "moved": 202, "twice": 308, "away": 307, "found": 302, "gone": 404} {
-			a, err := c.Post(t.Context(), "http://b.example/"+path, []byte(`{"id":1}`), w.key, s)
+			a, err := c.Post(t.Context(), "http://b.example/"+path, []byte(`{"id":1}`), w.key, s, nil)
 			if err != nil || a.Status != want {
 				t.Errorf("%v %s: %+v, %v", s, path, a, err)
 			}
@@ -71,7 +72,7 @@ func TestRetryAfter(t *testing.T) {
 		start.AddDate(20, 0, 0).Format(http.TimeFormat): 365 * 24 * time.Hour,
 	} {
 		header.Store(v)
-		a, err := c.Post(t.Context(), "http://b.example/inbox", []byte("{}"), w.key, httpsig.Cavage)
+		a, err := c.Post(t.Context(), "http://b.example/inbox", []byte("{}"), w.key, httpsig.Cavage, nil)
 		if err != nil || a.Status != 429 || a.RetryAfter != want || a.Header.Get("Retry-After") != v {
 			t.Errorf("%q: %+v, %v", v, a, err)
 		}
@@ -102,7 +103,7 @@ func TestRow8PostAnswers(t *testing.T) {
 	c := w.client()
 	for _, path := range []string{"flood", "drip"} {
 		begin := time.Now()
-		a, err := c.Post(t.Context(), "http://b.example/"+path, []byte("{}"), w.key, httpsig.Cavage)
+		a, err := c.Post(t.Context(), "http://b.example/"+path, []byte("{}"), w.key, httpsig.Cavage, nil)
 		if err != nil || a.Status != 200 || time.Since(begin) > 5*time.Second {
 			t.Errorf("%s: %+v, %v after %v", path, a, err, time.Since(begin))
 		}
@@ -136,7 +137,7 @@ func TestSlots(t *testing.T) {
 	var done sync.WaitGroup
 	for range 30 {
 		done.Go(func() {
-			if _, err := c.Post(t.Context(), "http://b.example/inbox", []byte("{}"), w.key, httpsig.Cavage); err != nil {
+			if _, err := c.Post(t.Context(), "http://b.example/inbox", []byte("{}"), w.key, httpsig.Cavage, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -174,7 +175,7 @@ func TestPoster(t *testing.T) {
 	last := int64(0)
 	post := func(want int, requests int64) {
 		t.Helper()
-		a, err := p.Post(t.Context(), "http://b.example/inbox", []byte("{}"), w.key)
+		a, err := p.Post(t.Context(), "http://b.example/inbox", []byte("{}"), w.key, nil)
 		if err != nil || a.Status != want {
 			t.Errorf("%+v, %v", a, err)
 		}
@@ -197,4 +198,51 @@ func TestPoster(t *testing.T) {
 	post(401, 2)
 	wants.Store(int32(httpsig.Cavage))
 	post(202, 1)
+}
+
+// What may not be sent any more, having been begun, is not taken by anybody; the
+// next one is.
+func TestPostWhileItMay(t *testing.T) {
+	w := newWorld(t, "b.example")
+	var whole, empty atomic.Int64
+	w.handle("http://b.example/inbox", func(rw http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		switch {
+		case err != nil:
+		case len(b) == 0 && r.ContentLength == 0:
+			empty.Add(1)
+		case int64(len(b)) == r.ContentLength:
+			whole.Add(1)
+		}
+		rw.WriteHeader(http.StatusAccepted)
+	})
+	c := w.client()
+	errOver := errors.New("it may not be sent")
+	post := func(body []byte, times int64) error {
+		t.Helper()
+		var asked atomic.Int64
+		_, err := c.Post(t.Context(), "http://b.example/inbox", body, w.key, httpsig.Cavage, func() error {
+			if asked.Add(1) > times {
+				return errOver
+			}
+			return nil
+		})
+		return err
+	}
+	for size, last := range map[int]int64{2: 0, 3000: 0, 300_000: 5} {
+		for times := range last + 1 {
+			if err := post(make([]byte, size), times); !errors.Is(err, errOver) {
+				t.Errorf("%d bytes, told so after being asked %d times: %v", size, times, err)
+			}
+		}
+		if n := whole.Load(); n != 0 {
+			t.Fatalf("%d bytes: %d were taken", size, n)
+		}
+		if err := post(make([]byte, size), 1<<40); err != nil || whole.Swap(0) != 1 {
+			t.Errorf("%d bytes that may be sent: %v", size, err)
+		}
+	}
+	if err := post(nil, 0); err != nil || empty.Load() != 1 {
+		t.Errorf("nothing at all: %v, taken %d times", err, empty.Load())
+	}
 }

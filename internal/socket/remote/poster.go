@@ -26,17 +26,17 @@ func NewPoster(c *Client) *Poster { return &Poster{c: c, schemes: map[string]tim
 
 // Post is Client.Post. A host that answers 401 is asked once more with the
 // other scheme; the first answer stands unless that succeeds.
-func (p *Poster) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key) (*Answer, error) {
+func (p *Poster) Post(ctx context.Context, inbox string, body []byte, key httpsig.Key, still func() error) (*Answer, error) {
 	host := hostOf(inbox)
 	first, other := httpsig.Cavage, httpsig.RFC9421
 	if p.wantsRFC(host) {
 		first, other = other, first
 	}
-	a, err := p.c.Post(ctx, inbox, body, key, first)
+	a, err := p.c.Post(ctx, inbox, body, key, first, still)
 	if err != nil || a.Status != http.StatusUnauthorized {
 		return a, err
 	}
-	b, err := p.c.Post(ctx, inbox, body, key, other)
+	b, err := p.c.Post(ctx, inbox, body, key, other, still)
 	if err != nil || b.Status < 200 || b.Status > 299 {
 		return a, nil //nolint:nilerr // the first answer is one
 	}
