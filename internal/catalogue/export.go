@@ -66,7 +66,7 @@ func (s *Service) writeOut(ctx context.Context, c *carry) error {
 	}})
 	var no *api.Error
 	if errors.As(err, &no) {
-		return errand.Refuse(errand.Refused(no))
+		return errand.Refuse(errand.Refused(no.Code, no.Message))
 	}
 	return err
 }

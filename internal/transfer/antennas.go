@@ -112,7 +112,7 @@ func (s *Service) takeAntennas(ctx context.Context, c *carry, file []byte) error
 			case errors.Is(err, antenna.ErrAlready):
 				return same, nil
 			case errors.As(err, &no):
-				return "", &leftOut{errand.Refused(no)}
+				return "", &leftOut{errand.Refused(no.Code, no.Message)}
 			}
 			return added, err
 		})

@@ -1,10 +1,6 @@
 package errand
 
-import (
-	"fmt"
-
-	"buttersc.one/oven/internal/socket/api"
-)
+import "fmt"
 
 // Text is something that is told, in the languages that people are written to in.
 type Text struct{ en, ko, ja string }
@@ -45,10 +41,10 @@ var refused = map[string]Text{
 	"TOO_MANY_ANTENNAS":      Say("No more antennas can be kept.", "안테나를 더 가질 수 없어요.", "これ以上アンテナを持てません。"),
 }
 
-// Refused is what an error of the API says.
-func Refused(e *api.Error) Text {
-	if t, ok := refused[e.Code]; ok {
+// Refused is what an error of the API says, by its code and message.
+func Refused(code, message string) Text {
+	if t, ok := refused[code]; ok {
 		return t
 	}
-	return Plain(e.Message)
+	return Plain(message)
 }

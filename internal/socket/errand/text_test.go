@@ -3,7 +3,6 @@ package errand_test
 import (
 	"testing"
 
-	"buttersc.one/oven/internal/socket/api"
 	"buttersc.one/oven/internal/socket/errand"
 )
 
@@ -18,10 +17,10 @@ func TestText(t *testing.T) {
 	if text.None() || !(errand.Text{}).None() {
 		t.Error("what is nothing is something")
 	}
-	if got := errand.Refused(api.Err("NO_FREE_SPACE", "x", "Your drive is full.")).In("ko"); got != "드라이브가 가득 찼어요." {
+	if got := errand.Refused("NO_FREE_SPACE", "Your drive is full.").In("ko"); got != "드라이브가 가득 찼어요." {
 		t.Errorf("a full drive: %q", got)
 	}
-	if got := errand.Refused(api.Err("ELSE", "x", "Something else.")).In("ko"); got != "Something else." {
+	if got := errand.Refused("ELSE", "Something else.").In("ko"); got != "Something else." {
 		t.Errorf("an error without other words: %q", got)
 	}
 }
