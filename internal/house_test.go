@@ -285,6 +285,7 @@ var immutable = map[string]bool{
 	"errors.New": true, "fmt.Errorf": true, "regexp.MustCompile": true, "sync.OnceValue": true, "sync.OnceValues": true,
 	"api.Err": true, "Err": true, "language.NewMatcher": true, "netip.MustParsePrefix": true, "strings.NewReplacer": true,
 	"template.Must": true, "make": true, "WithStatus": true, "big.NewInt": true, "reflect.TypeFor": true, "time.Date": true,
+	"errand.Say": true, "Say": true,
 }
 
 // starters have an init: a process that is to become another program, or only to

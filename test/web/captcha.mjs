@@ -28,7 +28,7 @@ await step('sign up, asked twice', async () => {
 	await outer('testcaptcha').getByRole('button', { name: '사람인지 확인' }).click();
 	assert(await create.isDisabled(), 'the button waits for the other');
 	await outer('mcaptcha').frameLocator('iframe').getByRole('button', { name: 'the site' }).click();
-	await create.click();
+	await create.click({ delay: 150 }); // as a finger does: nothing may move away from under it
 	await page.getByRole('navigation', { name: '타임라인 고르기' }).waitFor();
 });
 
@@ -41,7 +41,7 @@ await step('sign in, asked again after a wrong password', async () => {
 		await page.getByLabel('비밀번호').fill(password);
 		await outer('mcaptcha').frameLocator('iframe').getByRole('button').click();
 		await outer('testcaptcha').getByRole('button').click();
-		await enter.click();
+		await enter.click({ delay: 150 });
 		if (password === 'wrong') {
 			await page.getByText('비밀번호가 맞지 않').waitFor();
 			assert(await enter.isDisabled(), 'an answer is good for once');
