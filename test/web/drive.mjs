@@ -306,6 +306,21 @@ await step('what was missed while the line was down is found, with a gap said', 
 	await card(bora, /놓친 글 [0-4]\b/).waitFor();
 });
 
+await step('a page that cannot be fetched says so, and comes when the network is back', async () => {
+	await bora.goto('/timeline/local');
+	await bora.getByRole('navigation', { name: '타임라인 고르기' }).waitFor();
+	await bora.context().setOffline(true);
+	await bora.getByRole('link', { name: '드라이브' }).first().click();
+	const alert = bora.getByRole('main').getByRole('alert');
+	await alert.getByText('서버에 닿지 않아요').waitFor();
+	await alert.getByRole('button', { name: '다시 시도' }).click();
+	await bora.getByRole('status').getByText('서버에 닿지 않아요').waitFor();
+	await alert.waitFor(); // nothing is lost of the page
+	await bora.context().setOffline(false);
+	await alert.getByRole('button', { name: '다시 시도' }).click();
+	await bora.getByText('파일이 없어요. 여기로').waitFor();
+});
+
 await step('delete, seen live', async () => {
 	await bora.goto('/timeline/local');
 	await call(ta, 'notes/create', { text: '지울 글' });

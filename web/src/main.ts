@@ -1,17 +1,17 @@
 import './app.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { boot, start } from './lib/app.svelte.ts';
+import { boot, reload, start } from './lib/app.svelte.ts';
 import { languages, loadLanguage, type Language } from './lib/i18n.ts';
 import { applyPrefs } from './lib/prefs.ts';
 import { listen, router, place } from './lib/router.svelte.ts';
 
-// A file that is no longer there means that the server has a new client.
+// A file that is no longer there means that the server has a new client, if it is
+// not the network that is away.
 addEventListener('vite:preloadError', () => {
 	const last = Number(sessionStorage.getItem('reloaded') ?? 0);
 	if (Date.now() - last < 60_000) return;
-	sessionStorage.setItem('reloaded', String(Date.now()));
-	location.reload();
+	reload(() => sessionStorage.setItem('reloaded', String(Date.now()))).catch(() => {});
 });
 
 /**

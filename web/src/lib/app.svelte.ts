@@ -117,6 +117,13 @@ export function leave(to = '/'): void {
 	void silenced().finally(() => location.replace(to));
 }
 
+/** Loads the page anew once the server answers: without it nothing but the browser's own page of errors would come. */
+export async function reload(first?: () => void): Promise<void> {
+	await api('ping');
+	first?.();
+	location.reload();
+}
+
 /** Whether this browser has a worker, or is to have one: it is told of notifications, or the client is installed as an app. */
 async function worked(): Promise<boolean> {
 	return 'serviceWorker' in navigator && (matchMedia('(display-mode: standalone)').matches || await navigator.serviceWorker.getRegistration() !== undefined);
