@@ -13,7 +13,7 @@ RECORDS := $(or $(TMPDIR),/tmp)/oven-contract-$(shell id -u)-$(shell pwd | cksum
 CONTRACT = cd test/contract && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund >&2; } \
 	&& node check.mjs $(RECORDS) $(CURDIR)/build/contract.json
 
-.PHONY: help run build web test lint schema contract demo test-faults bench-api bench-delivery bench-inbox bench-doctor bench-search bench-stream fuzz drill test-s3
+.PHONY: help run build web test lint schema contract demo test-faults test-slow bench-api bench-delivery bench-inbox bench-doctor bench-search bench-stream fuzz drill test-s3
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -46,6 +46,9 @@ test: ## install what tests need, then build, vet, check the format and run all 
 test-faults: ## run what takes longer: servers killed, frozen, cut off from their database, huge backlogs
 	go test -tags faults -count=1 -timeout 20m -v ./test/faults
 	go test -tags faults -count=1 -timeout 20m -v -run '^TestLong' ./internal/socket/delivery ./internal/doctor
+
+test-slow: ## run the browser's tests as on a slow phone with a bad line
+	OVEN_TEST_SLOW=1 go test -count=1 -timeout 40m ./test/web
 
 test-s3: ## run the tests of the object store on a real one (builds versitygw)
 	@scripts/test-s3

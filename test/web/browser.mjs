@@ -9,6 +9,23 @@ const shots = new URL('../../build/shots/', import.meta.url).pathname;
 mkdirSync(shots, { recursive: true });
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+/** As on a slow phone with a bad line: answers come late and in any order, and a finger stays on what it presses. */
+const slow = process.env.OVEN_TEST_SLOW === '1';
+
+async function slowed(context, page) {
+	const locator = Object.getPrototypeOf(page.locator('html'));
+	if (!locator.quick) {
+		locator.quick = locator.click;
+		locator.click = function (o) { return this.quick({ delay: 90, ...o }); };
+	}
+	await context.route((u) => u.pathname.startsWith('/api/'), async (route) => {
+		await new Promise((r) => { setTimeout(r, Math.random() ** 3 * 900); });
+		await route.continue().catch(() => {}); // the page has gone meanwhile
+	});
+	const cdp = await context.newCDPSession(page);
+	await cdp.send('Emulation.setCPUThrottlingRate', { rate: 3 });
+}
+
 export function assert(ok, what) {
 	if (!ok) throw new Error(what);
 }
@@ -30,6 +47,7 @@ export async function open(origin) {
 			addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI, e.sourceFile, e.lineNumber, e.sample));
 		});
 		const page = await context.newPage();
+		if (slow) await slowed(context, page);
 		page.on('console', (m) => {
 			if (m.text().startsWith('CSP') || /content security policy|trusted ?type/i.test(m.text())) violations.push(m.text());
 		});
