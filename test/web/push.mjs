@@ -197,7 +197,7 @@ await step('another address of the push service is told to the server', async ()
 	await wait('the new one', async () => await call(alice, 'sw/show-registration', { endpoint: `${push}/worker/1` }));
 	const r = await call(alice, 'sw/show-registration', { endpoint: `${push}/worker/1` });
 	assert(r.sendReadMessage, 'what was chosen is forgotten');
-	assert(await call(alice, 'sw/show-registration', { endpoint }) === null, 'the old one is still told');
+	await wait('the old one is told no more', async () => await call(alice, 'sw/show-registration', { endpoint }) === null);
 });
 
 await step('without the server, a page says so', async () => {
@@ -216,7 +216,7 @@ await step('signed out, nothing is told here any more', async () => {
 	await page.getByRole('button', { name: '로그아웃' }).click();
 	await page.getByRole('dialog').getByRole('button', { name: '로그아웃' }).click();
 	await page.getByRole('link', { name: '로그인' }).first().waitFor();
-	for (const e of [endpoint, `${push}/worker/1`]) assert(await call(alice, 'sw/show-registration', { endpoint: e }) === null, `${e} is still told`);
+	for (const e of [endpoint, `${push}/worker/1`]) await wait(`${e} is told no more`, async () => await call(alice, 'sw/show-registration', { endpoint: e }) === null);
 	await wait('no worker', () => page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length === 0));
 });
 
