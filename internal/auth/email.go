@@ -173,9 +173,10 @@ func (s *Service) setEmail(ctx context.Context, tx *pg.Tx, u *user.User, email *
 const sqlLang = `SELECT coalesce(lang, '') FROM user_profile WHERE user_id = $1`
 
 // LanguageOf is what an account is written to in: its language, else the server's.
+// The latter holds for an account that has lost its profile, too.
 func (s *Service) LanguageOf(ctx context.Context, q pg.Q, userID string) (string, error) {
 	var lang string
-	if err := q.QueryRow(ctx, sqlLang, userID).Scan(&lang); err != nil {
+	if err := q.QueryRow(ctx, sqlLang, userID).Scan(&lang); err != nil && !pg.NoRows(err) {
 		return "", fmt.Errorf("language: %w", err)
 	}
 	return s.fallback(lang), nil

@@ -107,6 +107,10 @@ func TestMastodonsFile(t *testing.T) {
 	says(t, take(t, alice, "i/import-muting", "alice@"+s.Host, nil), "ミュートするアカウント: インポートしました", "追加0件、変更なし0件、除外1件。\nalice@"+s.Host+": 自分自身です")
 	alice.Post(t, "i/update", m{"lang": "ko"})
 	says(t, take(t, alice, "i/import-muting", "alice@"+s.Host, nil), "뮤트할 계정: 가져왔어요", "추가 0, 그대로 0, 제외 1.\nalice@"+s.Host+": 자기 자신이에요")
+	// Who has lost the profile, in a damaged database, is in nobody's way.
+	if lang, err := s.App.Auth.LanguageOf(t.Context(), s.DB, "nobody"); err != nil || lang != "ja" {
+		t.Errorf("without a profile: %q, %v", lang, err)
+	}
 }
 
 // Whose file it is, what it is, and who asks is looked at first.
